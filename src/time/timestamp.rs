@@ -1,0 +1,163 @@
+//! An instant in whole seconds, and its text forms.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, SecondsFormat};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind};
+
+/// Numbers below this are seconds since 1970, numbers from it on are milliseconds.
+const MILLISECONDS_FROM: i64 = 100_000_000_000;
+/// A leap second is written as second 59 with a fraction of at least this many nanoseconds.
+const LEAP_NANOSECONDS: u32 = 1_000_000_000;
+
+/// An instant: whole seconds since 1970-01-01 00:00 UTC, in the years 1970 to 9999.
+///
+/// ```
+/// use headcount::Timestamp;
+///
+/// let at = Timestamp::parse("2026-11-22T11:00:00+01:00")?;
+/// assert_eq!(at.to_string(), "2026-11-22T10:00:00Z");
+/// assert_eq!(Timestamp::parse("2016-12-31T23:59:60Z")?, Timestamp::parse("2017-01-01T00:00:00Z")?);
+/// # Ok::<(), headcount::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// 1970-01-01 00:00 UTC, the earliest instant that events may have.
+    pub const EPOCH: Self = Self(0);
+    /// 9999-12-31 23:59:59 UTC, the last instant that can be written as four digits of year.
+    pub const MAX: Self = Self(253_402_300_799);
+
+    /// The instant that lies `seconds` after 1970-01-01 00:00 UTC; values outside the years 1970 to 9999 are moved to the
+    /// nearest end.
+    #[must_use]
+    pub const fn from_unix_seconds(seconds: i64) -> Self {
+        if seconds < Self::EPOCH.0 {
+            Self::EPOCH
+        } else if seconds > Self::MAX.0 {
+            Self::MAX
+        } else {
+            Self(seconds)
+        }
+    }
+
+    /// Seconds since 1970-01-01 00:00 UTC.
+    #[must_use]
+    pub const fn unix_seconds(self) -> i64 {
+        self.0
+    }
+
+    /// Reads RFC 3339 with an offset (`2026-11-22T10:00:00Z`) or a date (`2026-11-22`, 00:00 UTC). A leap second folds into
+    /// the next second, fractions are cut.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] when the text is neither, or lies outside the years 1970 to 9999.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let seconds = match text.len() {
+            10 => NaiveDate::parse_from_str(text, "%Y-%m-%d")
+                .ok()
+                .and_then(|date| date.and_hms_opt(0, 0, 0))
+                .map(|midnight| midnight.and_utc().timestamp()),
+            _ => DateTime::parse_from_rfc3339(text)
+                .ok()
+                .map(|time| time.timestamp() + i64::from(time.timestamp_subsec_nanos() >= LEAP_NANOSECONDS)),
+        };
+        seconds.and_then(Self::checked).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "`{}` is no time; write a date as 2026-11-22 or a time as 2026-11-22T10:00:00Z, from 1970 on",
+                    text.chars().take(64).collect::<String>()
+                ),
+            )
+        })
+    }
+
+    /// Reads a number: seconds since 1970 below 10^11, else milliseconds. `None` outside the years 1970 to 9999.
+    pub(crate) fn from_number(number: i64) -> Option<Self> {
+        Self::checked(if number < MILLISECONDS_FROM { number } else { number.div_euclid(1000) })
+    }
+
+    fn checked(seconds: i64) -> Option<Self> {
+        (Self::EPOCH.0..=Self::MAX.0).contains(&seconds).then_some(Self(seconds))
+    }
+
+    /// The instant `seconds` later, or earlier when negative, held within the years 1970 to 9999.
+    #[must_use]
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        Self::from_unix_seconds(self.0.saturating_add(seconds))
+    }
+
+    /// The time from `earlier` to this instant; zero when `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match DateTime::from_timestamp(self.0, 0) {
+            Some(time) => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_fractions_and_leap_seconds_are_read() {
+        let seconds = |text| Timestamp::parse(text).unwrap().unix_seconds();
+        assert_eq!(seconds("1970-01-01"), 0);
+        assert_eq!(seconds("2026-11-22T10:00:00Z"), 1_795_341_600);
+        assert_eq!(seconds("2026-11-22T10:00:00.999Z"), 1_795_341_600);
+        assert_eq!(seconds("2026-11-22T05:30:00-04:30"), 1_795_341_600);
+        assert_eq!(seconds("2016-12-31T23:59:60Z"), 1_483_228_800);
+        assert_eq!(seconds("9999-12-31T23:59:59Z"), Timestamp::MAX.unix_seconds());
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "2026",
+            "2026-13-01",
+            "2026-02-29",
+            "2026-11-22T10:00:00",
+            "2026-11-22 25:00:00Z",
+            "yesterday",
+            "1969-12-31T23:59:59Z",
+            "9999-12-31T23:59:60Z",
+            "1795341600",
+            "2026-11-22T10:00:00+99:00",
+        ] {
+            assert_eq!(Timestamp::parse(text).unwrap_err().kind(), ErrorKind::Usage, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_seconds_below_ten_to_the_eleventh_else_milliseconds() {
+        assert_eq!(Timestamp::from_number(1_795_341_600), Some(Timestamp(1_795_341_600)));
+        assert_eq!(Timestamp::from_number(1_795_341_600_999), Some(Timestamp(1_795_341_600)));
+        assert_eq!(Timestamp::from_number(-1), None);
+        assert_eq!(Timestamp::from_number(i64::MIN), None);
+        assert_eq!(Timestamp::from_number(i64::MAX), None);
+    }
+}
