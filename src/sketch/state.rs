@@ -1,0 +1,128 @@
+//! What a sketch and a union have in common: codes up to a limit, then registers.
+
+use crate::error::Error;
+use crate::hash::IdHash;
+use crate::sketch::blob::Body;
+use crate::sketch::code::Code;
+use crate::sketch::code_set::CodeSet;
+use crate::sketch::estimate::Estimate;
+use crate::sketch::registers::{Planes, Registers};
+
+/// At most `LIMIT` codes, or registers.
+///
+/// Which of the two depends on the set alone: more than `LIMIT` codes, or registers among what was united, make registers. The
+/// number of codes never falls when a set grows, so the order of inserts and unions cannot show. (The length of the encoded
+/// codes would not do as the limit: a code whose tail rises can shorten it.)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State<const LIMIT: usize> {
+    Codes(CodeSet),
+    Registers(Box<Registers>),
+}
+
+impl<const LIMIT: usize> State<LIMIT> {
+    pub(super) fn new() -> Self {
+        Self::Codes(CodeSet::new())
+    }
+
+    /// Adds a hash; returns whether the state changed.
+    #[inline]
+    pub(super) fn insert(&mut self, hash: IdHash) -> bool {
+        match self {
+            Self::Registers(registers) => registers.insert(hash),
+            Self::Codes(codes) => {
+                let changed = codes.insert(Code::of(hash));
+                if codes.exceeds(LIMIT) {
+                    self.with_registers(|_| ());
+                }
+                changed
+            }
+        }
+    }
+
+    /// Adds all that another state stands for; returns whether this one changed.
+    pub(super) fn unite<const OTHER: usize>(&mut self, other: &State<OTHER>) -> bool {
+        match other {
+            State::Codes(codes) => self.unite_codes(codes.len(), || codes.ascending()),
+            State::Registers(registers) => self.unite_registers(registers),
+        }
+    }
+
+    /// Adds what a blob stands for; returns whether the state changed. An error leaves the state as it was.
+    pub(super) fn unite_blob(&mut self, blob: &[u8]) -> Result<bool, Error> {
+        Ok(match Body::parse(blob)? {
+            Body::Codes(codes) => self.unite_codes(codes.len(), || codes.iter()),
+            Body::Registers(planes) => self.unite_planes(planes),
+        })
+    }
+
+    pub(super) fn unite_planes(&mut self, planes: &Planes) -> bool {
+        let switches = matches!(self, Self::Codes(_));
+        self.with_registers(|registers| registers.unite_planes(planes)) | switches
+    }
+
+    pub(super) fn estimate(&self) -> Estimate {
+        match self {
+            Self::Codes(codes) => Estimate::of_codes(codes.len()),
+            Self::Registers(registers) => Estimate::of_registers(registers),
+        }
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Codes(codes) => codes.heap_bytes(),
+            Self::Registers(_) => size_of::<Registers>(),
+        }
+    }
+
+    fn unite_registers(&mut self, registers: &Registers) -> bool {
+        let switches = matches!(self, Self::Codes(_));
+        self.with_registers(|mine| mine.unite(registers)) | switches
+    }
+
+    /// Adds `len` codes, given in ascending order as often as they are asked for.
+    fn unite_codes<I: Iterator<Item = Code>>(&mut self, len: usize, codes: impl Fn() -> I) -> bool {
+        let mut changed = false;
+        if let Self::Codes(mine) = self {
+            // One code above the limit makes registers; more than that never enter.
+            let room = (LIMIT + 1).saturating_sub(mine.len());
+            mine.reserve(len.min(room));
+            if mine.len() == 0 && len < room {
+                mine.fill(codes());
+                return len > 0;
+            }
+            for code in codes() {
+                changed |= mine.insert(code);
+                if mine.exceeds(LIMIT) {
+                    break;
+                }
+            }
+            if !mine.exceeds(LIMIT) {
+                return changed;
+            }
+        }
+        self.with_registers(|registers| {
+            codes().fold(changed, |changed, code| registers.raise(code.register(), code.rank()) | changed)
+        })
+    }
+
+    /// Does something to the registers; codes are turned into them first.
+    fn with_registers<T>(&mut self, change: impl FnOnce(&mut Registers) -> T) -> T {
+        let mut registers = match std::mem::replace(self, Self::new()) {
+            Self::Codes(codes) => registers_of(codes.iter()),
+            Self::Registers(registers) => registers,
+        };
+        let result = change(&mut registers);
+        *self = Self::Registers(registers);
+        result
+    }
+}
+
+/// The registers that these codes give.
+#[inline(never)]
+pub(super) fn registers_of(codes: impl Iterator<Item = Code>) -> Box<Registers> {
+    let mut registers = Registers::new();
+    for code in codes {
+        registers.raise(code.register(), code.rank());
+    }
+    registers
+}
