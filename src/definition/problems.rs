@@ -1,0 +1,106 @@
+//! Collecting everything that is wrong with definitions, each with its place.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Problem, Severity};
+
+/// Most errors, and most warnings, that are kept of one run; more are counted only.
+const MAX_PROBLEMS: usize = 10_000;
+
+/// Where a definition stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::definition) struct Place {
+    pub(in crate::definition) file: Arc<str>,
+    pub(in crate::definition) at: Position,
+}
+
+/// A line and a column in characters, both from 1; 0 for a whole file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::definition) struct Position {
+    pub(in crate::definition) line: u32,
+    pub(in crate::definition) column: u32,
+}
+
+impl Place {
+    /// The place of every definition built in code.
+    pub(in crate::definition) fn code() -> Self {
+        Self { file: Arc::from("<code>"), at: Position::default() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Position { line: 0, .. } => f.write_str(&self.file),
+            Position { line, column } => write!(f, "{}:{line}:{column}", self.file),
+        }
+    }
+}
+
+/// All problems of one run.
+#[derive(Debug, Default)]
+pub(in crate::definition) struct Problems {
+    list: Vec<Problem>,
+    errors: usize,
+    warnings: usize,
+}
+
+impl Problems {
+    pub(in crate::definition) fn error(&mut self, place: &Place, message: String) {
+        self.errors += 1;
+        if self.errors <= MAX_PROBLEMS {
+            self.list.push(problem(Severity::Error, place, message));
+        }
+    }
+
+    pub(in crate::definition) fn warning(&mut self, place: &Place, message: String) {
+        self.warnings += 1;
+        if self.warnings <= MAX_PROBLEMS {
+            self.list.push(problem(Severity::Warning, place, message));
+        }
+    }
+
+    pub(in crate::definition) fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// The problems in the order of files and places.
+    pub(in crate::definition) fn into_sorted(mut self) -> Vec<Problem> {
+        self.list.sort_by(|a, b| {
+            (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
+        });
+        self.list
+    }
+
+    /// The warnings, or the error that lists the errors.
+    pub(in crate::definition) fn into_warnings(self) -> Result<Vec<Problem>, Error> {
+        let errors = self.errors;
+        let mut problems = self.into_sorted();
+        if errors == 0 {
+            return Ok(problems);
+        }
+        problems.retain(|problem| problem.severity == Severity::Error);
+        let message = match errors {
+            1 => "the definitions have an error".to_owned(),
+            count if count > problems.len() => {
+                format!("the definitions have {count} errors; the first {} are", problems.len())
+            }
+            count => format!("the definitions have {count} errors"),
+        };
+        Err(Error::new(ErrorKind::Definitions, message).with_problems(problems))
+    }
+}
+
+fn problem(severity: Severity, place: &Place, message: String) -> Problem {
+    Problem { severity, file: place.file.to_string(), line: place.at.line, column: place.at.column, message }
+}
+
+/// The beginning of a text, for messages: definitions are untrusted and may be long.
+pub(in crate::definition) fn excerpt(text: &str) -> String {
+    const EXCERPT_CHARS: usize = 60;
+    match text.char_indices().nth(EXCERPT_CHARS) {
+        None => text.escape_debug().to_string(),
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default().escape_debug()),
+    }
+}
