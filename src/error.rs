@@ -37,6 +37,8 @@ pub enum ErrorKind {
     UnknownMetric,
     /// A rule that this store does not record; the message has the YAML to add.
     NotRecorded,
+    /// A metric whose value comes from a source that nothing here provides, as a database.
+    NoSource,
     /// A range whose buckets retention has removed.
     NotKept,
     /// Definitions that are missing or cannot mean anything; [`Error::problems`] lists each with its place.
@@ -76,10 +78,7 @@ impl Error {
     }
 
     #[cold]
-    pub(crate) fn with_source(
-        mut self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
@@ -200,6 +199,11 @@ impl TrackError {
         Self::Forked,
     ];
 
+    /// The place of the reason in [`TrackError::ALL`].
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+
     /// The reason as one word, as it stands in the store and in JSON.
     #[must_use]
     pub fn reason(self) -> &'static str {
@@ -234,7 +238,9 @@ impl fmt::Display for TrackError {
             Self::RemovedEvent => "the event's definition says `status: removed`; track its successor",
             Self::UndeclaredIdentifier => "the event's definition does not list this identifier",
             Self::UndeclaredProperty => "the event's definition does not declare this custom property",
-            Self::WrongType => "a property has the wrong type: `value` takes a number, `label` and `property` text",
+            Self::WrongType => {
+                "a property has the wrong type: `value` takes a number, `label` and `property` text"
+            }
             Self::TooLong => "an identifier or a text is longer than 256 bytes",
             Self::TooMany => "the event carries more identifiers or custom properties than one event may",
             Self::NotFinite => "a number is infinite or not a number",
