@@ -1,0 +1,119 @@
+//! Where buckets are kept: the traits that every storage meets, and the batch that it commits.
+
+pub(crate) mod batch;
+pub(crate) mod sqlite;
+pub(crate) mod sum;
+
+use std::collections::BTreeMap;
+
+use crate::definition::rule::{Rule, RuleKind};
+use crate::error::Error;
+use crate::storage::batch::{Batch, SeriesId, SourceState};
+use crate::storage::sum::Sum;
+use crate::time::bucket::Bucket;
+use crate::time::timestamp::Timestamp;
+
+/// A per-value series keeps this many values for the store's life; what comes later counts as one reserved overflow value.
+pub(crate) const MAX_VALUES_PER_SERIES: usize = 1_000;
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// It is in the store with this call.
+    Applied,
+    /// It was in the store already: an earlier attempt reported an error after it had been applied.
+    Repeated,
+    /// Its source has moved on by another import; nothing was applied.
+    Overtaken,
+}
+
+/// The writing side: one owner, one connection.
+pub(crate) trait Writer: Send {
+    /// Gives each rule its series, in order; those that are new begin `now`.
+    fn register(&mut self, rules: &[Rule], now: Timestamp) -> Result<Vec<SeriesId>, Error>;
+
+    /// The values that a per-value series already has.
+    fn value_names(&mut self, series: SeriesId) -> Result<Vec<String>, Error>;
+
+    /// Keeps the definitions and the rules that are recorded besides, so that readers need no files.
+    fn keep_definitions(&mut self, definitions: &str, recorded: &str) -> Result<(), Error>;
+
+    /// Puts a batch into the store, all of it or nothing, durably.
+    fn commit(&mut self, batch: &Batch) -> Result<Commit, Error>;
+}
+
+/// A series as the file has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Series {
+    pub(crate) id: SeriesId,
+    pub(crate) since: Timestamp,
+}
+
+/// The reading side. Everything read within one [`Reader::snapshot`] is of one moment.
+pub(crate) trait Reader: Send + Sync {
+    /// Runs `read` on one consistent state of the store.
+    fn snapshot(&self, read: &mut dyn FnMut(&dyn Snapshot) -> Result<(), Error>) -> Result<(), Error>;
+}
+
+/// One moment of the store.
+pub(crate) trait Snapshot {
+    fn series(&self, key: &str, kind: RuleKind) -> Result<Option<Series>, Error>;
+
+    fn count(&self, series: SeriesId, bucket: Bucket) -> Result<u64, Error>;
+
+    fn sum(&self, series: SeriesId, bucket: Bucket) -> Result<Sum, Error>;
+
+    /// The counts of one bucket by value; the overflow value under [`OVERFLOW_VALUE`].
+    fn per_value(
+        &self,
+        series: SeriesId,
+        bucket: Bucket,
+        into: &mut BTreeMap<String, u64>,
+    ) -> Result<(), Error>;
+
+    /// Shows the sketch of one bucket, where there is one.
+    fn sketch(
+        &self,
+        series: SeriesId,
+        bucket: Bucket,
+        show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error>;
+
+    /// Shows sketches whose union is the series' sketch of all time.
+    fn all_time_sketches(
+        &self,
+        series: SeriesId,
+        show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error>;
+
+    /// The buckets of the first and the last day that any series has, by count, sum or sketch.
+    fn day_span(&self) -> Result<Option<(u32, u32)>, Error>;
+
+    /// When the newest batch was cut.
+    fn committed_at(&self) -> Result<Option<Timestamp>, Error>;
+
+    /// The first hour and the first day whose buckets retention has kept; 0 when all are.
+    fn kept_from(&self) -> Result<(u32, u32), Error>;
+
+    /// The definitions and the rules recorded besides, as [`Writer::keep_definitions`] was given them.
+    fn definitions(&self) -> Result<Option<(String, String)>, Error>;
+
+    fn source(&self, name: &str) -> Result<Option<SourceState>, Error>;
+
+    /// The ledger: what was stored, refused and lost, by reason.
+    fn ledger(&self) -> Result<Vec<(String, String, u64)>, Error>;
+
+    /// How many rows and bytes the store has, by kind.
+    fn sizes(&self) -> Result<Sizes, Error>;
+}
+
+/// The name that the overflow value of a per-value series has in answers; no value of an event is ever this text.
+pub(crate) const OVERFLOW_VALUE: &str = "(other)";
+
+/// How large a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Sizes {
+    pub(crate) bytes: u64,
+    pub(crate) series: u64,
+    pub(crate) sketches: u64,
+}

@@ -1,0 +1,266 @@
+//! Opening and creating store files.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+
+use crate::error::{Error, ErrorKind};
+use crate::storage::sqlite::failure::{During, damaged, failed};
+use crate::storage::sqlite::schema;
+use crate::time::timestamp::Timestamp;
+
+/// SQLite before this version can damage a WAL file that several processes write.
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// How long a writer waits for another one.
+const BUSY_DEADLINE: Duration = Duration::from_secs(10);
+/// Waits are spread over 1 to this many milliseconds, so that writers do not meet again at once.
+const MAX_BUSY_SLEEP_MILLISECONDS: i32 = 5;
+/// The mean of a wait, from which the number of tries within the deadline follows.
+const MEAN_BUSY_SLEEP_MILLISECONDS: u128 = 3;
+const PREPARED_STATEMENTS: usize = 64;
+const PAGE_CACHE_KIBIBYTES: i64 = 8 * 1024;
+const WAL_SIZE_LIMIT_BYTES: i64 = 4 * 1024 * 1024;
+
+pub(crate) fn writing(path: &Path, now: Timestamp) -> Result<Connection, Error> {
+    check_library()?;
+    let path = absolute(path)?;
+    if !path.exists() {
+        create(&path, now).map_err(|error| error.context(path.display()))?;
+    }
+    refuse_foreign(&path)?;
+    let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    use_wal(&connection).map_err(|error| error.context(path.display()))?;
+    prepare_to_write(&connection).map_err(|error| error.context(path.display()))?;
+    Ok(connection)
+}
+
+pub(crate) fn reading(path: &Path) -> Result<Connection, Error> {
+    check_library()?;
+    let path = absolute(path)?;
+    if !path.exists() {
+        return Err(Error::new(
+            ErrorKind::StoreMissing,
+            format!(
+                "{}: there is no store; name another one, or create it by tracking or importing",
+                path.display()
+            ),
+        ));
+    }
+    refuse_foreign(&path)?;
+    connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+pub(crate) fn in_memory(now: Timestamp) -> Result<Connection, Error> {
+    check_library()?;
+    let mut connection = Connection::open_in_memory().during("making a store in memory")?;
+    build(&connection, now)?;
+    harden(&mut connection)?;
+    Ok(connection)
+}
+
+fn check_library() -> Result<(), Error> {
+    let version = rusqlite::version_number();
+    if version >= OLDEST_SQLITE {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Internal,
+        format!(
+            "SQLite {} can damage files that several processes write; link 3.51.3 or newer, or use the feature `bundled`",
+            rusqlite::version()
+        ),
+    ))
+}
+
+/// SQLite reads names that begin with `file:` as URIs; an absolute path never does.
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path)
+        .map_err(|error| Error::new(ErrorKind::Usage, format!("the store's path is no path: {error}")))
+}
+
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)
+        .map_err(|error| failed("opening the store", error).context(path.display()))?;
+    harden(&mut connection).map_err(|error| error.context(path.display()))?;
+    Ok(connection)
+}
+
+fn harden(connection: &mut Connection) -> Result<(), Error> {
+    connection.busy_handler(Some(wait_for_writer)).during("setting the busy handler")?;
+    connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    connection.pragma_update(None, "trusted_schema", false).during("setting trusted_schema")?;
+    connection.pragma_update(None, "cell_size_check", true).during("setting cell_size_check")?;
+    connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIBIBYTES).during("setting cache_size")
+}
+
+fn prepare_to_write(connection: &Connection) -> Result<(), Error> {
+    connection.pragma_update(None, "synchronous", "FULL").during("setting synchronous")?;
+    connection
+        .pragma_update(None, "journal_size_limit", WAL_SIZE_LIMIT_BYTES)
+        .during("setting journal_size_limit")
+}
+
+/// Called by SQLite before its `tries`-th new try for a lock.
+fn wait_for_writer(tries: i32) -> bool {
+    if u128::try_from(tries).unwrap_or(u128::MAX) * MEAN_BUSY_SLEEP_MILLISECONDS > BUSY_DEADLINE.as_millis() {
+        return false;
+    }
+    // Processes that wait for the same lock must not sleep in step.
+    let spread = tries.wrapping_mul(7).wrapping_add(std::process::id().cast_signed());
+    let milliseconds = 1 + spread.rem_euclid(MAX_BUSY_SLEEP_MILLISECONDS);
+    std::thread::sleep(Duration::from_millis(u64::from(milliseconds.unsigned_abs())));
+    true
+}
+
+/// Switching to WAL does not wait for other processes by itself.
+fn use_wal(connection: &Connection) -> Result<(), Error> {
+    let started = Instant::now();
+    for tries in 0.. {
+        let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
+        match mode {
+            Ok(mode) if mode.eq_ignore_ascii_case("wal") => return Ok(()),
+            Ok(mode) => {
+                return Err(Error::new(
+                    ErrorKind::Io,
+                    format!(
+                        "this file system allows only journal mode `{mode}`; put the store on a local disk"
+                    ),
+                ));
+            }
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                if started.elapsed() > BUSY_DEADLINE || !wait_for_writer(tries) {
+                    return Err(failed("switching to WAL", error));
+                }
+            }
+            Err(error) => return Err(failed("switching to WAL", error)),
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what is not a store of a version that we know, through a read-only connection: nothing is written before.
+fn refuse_foreign(path: &Path) -> Result<(), Error> {
+    let named = |error: Error| error.context(path.display());
+    let length = path.metadata().map_err(|error| io("reading the store", path, &error))?;
+    if !length.is_file() {
+        return Err(Error::new(ErrorKind::StoreDamaged, format!("{}: this is no file", path.display())));
+    }
+    if length.len() == 0 {
+        return Err(Error::new(
+            ErrorKind::StoreDamaged,
+            format!(
+                "{}: the file is empty, which no store ever is; remove it or name another",
+                path.display()
+            ),
+        ));
+    }
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let pragma = |name: &str| {
+        connection
+            .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+            .map_err(|error| named(failed("reading the header", error)))
+    };
+    if pragma("application_id")? != schema::APPLICATION_ID {
+        return Err(named(Error::new(
+            ErrorKind::StoreDamaged,
+            "this is an SQLite file of another program, not a headcount store",
+        )));
+    }
+    let version = pragma("user_version")?;
+    if version > schema::USER_VERSION {
+        return Err(named(Error::new(
+            ErrorKind::StoreNewer,
+            format!(
+                "the store has version {version}, this program knows up to {}; use a newer program",
+                schema::USER_VERSION
+            ),
+        )));
+    }
+    if version < schema::USER_VERSION {
+        return Err(named(damaged(format_args!("its version is {version}, which no release ever wrote"))));
+    }
+    Ok(())
+}
+
+/// Builds the store under a name of its own and links it to its place: of several processes that do so at once one wins,
+/// and no process ever sees half a store. The folder is synced, else a power cut could bring the old state back.
+fn create(path: &Path, now: Timestamp) -> Result<(), Error> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(format!(".{}.new", hex(&random()?)));
+    let unfinished = PathBuf::from(unfinished);
+    let built = create_at(&unfinished, now).and_then(|()| match std::fs::hard_link(&unfinished, path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(io("creating the store", path, &error)),
+    });
+    // Leaving the scratch name behind would do no harm, so its removal may fail.
+    let _ = std::fs::remove_file(&unfinished);
+    built?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| io("syncing the folder", folder, &error))
+}
+
+fn create_at(path: &Path, now: Timestamp) -> Result<(), Error> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| io("creating the store", path, &error))?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).during("creating the store")?;
+    prepare_to_write(&connection)?;
+    build(&connection, now)?;
+    use_wal(&connection)?;
+    connection.close().map_err(|(_, error)| failed("closing the new store", error))?;
+    file.sync_all().map_err(|error| io("syncing the new store", path, &error))
+}
+
+fn build(connection: &Connection, now: Timestamp) -> Result<(), Error> {
+    connection.execute_batch("BEGIN IMMEDIATE").during("building the store")?;
+    connection.execute_batch(schema::CREATE).during("creating the tables")?;
+    connection.pragma_update(None, "application_id", schema::APPLICATION_ID).during("marking the file")?;
+    connection.pragma_update(None, "user_version", schema::USER_VERSION).during("marking the file")?;
+    connection
+        .execute(
+            "INSERT INTO store (one, uuid, created) VALUES (1, ?1, ?2)",
+            params![random()?.as_slice(), now.unix_seconds()],
+        )
+        .during("naming the store")?;
+    connection.execute_batch("COMMIT").during("building the store")
+}
+
+/// 128 random bits from the system.
+pub(crate) fn random() -> Result<[u8; 16], Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::new(ErrorKind::Internal, format!("the system gives no random bytes: {error}"))
+    })?;
+    Ok(bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cold]
+fn io(doing: &str, path: &Path, error: &std::io::Error) -> Error {
+    let kind = match error.kind() {
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::StoreFull,
+        _ => ErrorKind::Io,
+    };
+    Error::new(
+        kind,
+        format!(
+            "{}: {doing} failed: {error}; check that the folder exists and can be written",
+            path.display()
+        ),
+    )
+}

@@ -1,0 +1,227 @@
+//! Reading a store: every answer from one moment.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::definition::rule::RuleKind;
+use crate::error::Error;
+use crate::storage::batch::{SeriesId, SourceState};
+use crate::storage::sqlite::SharedConnection;
+use crate::storage::sqlite::failure::{During, damaged};
+use crate::storage::sqlite::writer::kind_code;
+use crate::storage::sum::Sum;
+use crate::storage::{OVERFLOW_VALUE, Reader, Series, Sizes, Snapshot};
+use crate::time::bucket::{Bucket, Granularity};
+use crate::time::timestamp::Timestamp;
+
+/// The reading side of a SQLite store.
+pub(crate) struct SqliteReader {
+    connection: SharedConnection,
+}
+
+impl SqliteReader {
+    pub(crate) fn new(connection: SharedConnection) -> Self {
+        Self { connection }
+    }
+}
+
+impl Reader for SqliteReader {
+    fn snapshot(&self, read: &mut dyn FnMut(&dyn Snapshot) -> Result<(), Error>) -> Result<(), Error> {
+        let mut connection = self.connection.lock();
+        // Deferred: the snapshot begins with the first read and never waits for writers.
+        let transaction = connection.transaction().during("beginning to read")?;
+        read(&Moment { connection: &transaction })
+    }
+}
+
+struct Moment<'a> {
+    connection: &'a Connection,
+}
+
+const FIND_SERIES: &str = "SELECT id, since FROM series WHERE key = ?1 AND kind = ?2";
+const SELECT_COUNT: &str = "SELECT count FROM counts WHERE bucket = ?1 AND series = ?2";
+const SELECT_SUM: &str = "SELECT sum, carry, saturated FROM sums WHERE bucket = ?1 AND series = ?2";
+const SELECT_PER_VALUE: &str = "SELECT name.text, cell.count FROM per_value AS cell
+     LEFT JOIN value_names AS name ON name.series = cell.series AND name.value = cell.value
+     WHERE cell.bucket = ?1 AND cell.series = ?2";
+const SELECT_SKETCH: &str = "SELECT blob FROM sketches WHERE bucket = ?1 AND series = ?2";
+const SELECT_ALL_TIME: &str = "SELECT blob FROM sketches WHERE bucket = 0 AND series = ?1
+     UNION ALL
+     SELECT sketch.blob FROM store CROSS JOIN sketches AS sketch
+     WHERE (sketch.bucket, sketch.series) > (store.united_bucket, store.united_series)
+       AND sketch.bucket >= ?2 AND sketch.bucket < ?3 AND sketch.series = ?1";
+const SELECT_DAY_SPAN: &str = "SELECT min(first), max(last) FROM (
+     SELECT min(bucket) AS first, max(bucket) AS last FROM counts WHERE bucket >= ?1 AND bucket < ?2
+     UNION ALL SELECT min(bucket), max(bucket) FROM sums WHERE bucket >= ?1 AND bucket < ?2
+     UNION ALL SELECT min(bucket), max(bucket) FROM sketches WHERE bucket >= ?1 AND bucket < ?2
+     UNION ALL SELECT min(bucket), max(bucket) FROM per_value WHERE bucket >= ?1 AND bucket < ?2)";
+const SELECT_COMMITTED: &str = "SELECT committed FROM store";
+const SELECT_KEPT: &str = "SELECT hours_from, days_from FROM store";
+const SELECT_DEFINITIONS: &str = "SELECT definitions, recorded FROM store";
+const SELECT_SOURCE: &str = "SELECT offset, digest, lines, accepted FROM sources WHERE name = ?1";
+const SELECT_LEDGER: &str = "SELECT entry, reason, count FROM ledger ORDER BY entry, reason";
+const SELECT_SIZES: &str = "SELECT (SELECT count(*) FROM series), (SELECT count(*) FROM sketches),
+     (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size)";
+
+impl Moment<'_> {
+    fn one<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Error> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut select| select.query_row(parameters, read).optional())
+            .during("reading the store")
+    }
+
+    fn blobs(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut select = self.connection.prepare_cached(sql).during("reading sketches")?;
+        let mut rows = select.query(parameters).during("reading sketches")?;
+        while let Some(row) = rows.next().during("reading sketches")? {
+            let blob = row.get_ref(0).and_then(|blob| Ok(blob.as_blob()?)).during("reading sketches")?;
+            show(blob)?;
+        }
+        Ok(())
+    }
+}
+
+impl Snapshot for Moment<'_> {
+    fn series(&self, key: &str, kind: RuleKind) -> Result<Option<Series>, Error> {
+        self.one(FIND_SERIES, params![key, kind_code(kind)], |row| {
+            Ok(Series { id: SeriesId(row.get(0)?), since: Timestamp::from_unix_seconds(row.get(1)?) })
+        })
+    }
+
+    fn count(&self, series: SeriesId, bucket: Bucket) -> Result<u64, Error> {
+        let count = self.one(SELECT_COUNT, params![bucket.number(), series.0], |row| row.get(0))?;
+        unsigned(count.unwrap_or(0), "a count")
+    }
+
+    fn sum(&self, series: SeriesId, bucket: Bucket) -> Result<Sum, Error> {
+        let sum = self.one(SELECT_SUM, params![bucket.number(), series.0], |row| {
+            Ok(Sum::from_parts(row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        sum.unwrap_or_else(|| Some(Sum::default())).ok_or_else(|| {
+            damaged(format_args!("the sum of series {} in bucket {}", series.0, bucket.number()))
+        })
+    }
+
+    fn per_value(
+        &self,
+        series: SeriesId,
+        bucket: Bucket,
+        into: &mut BTreeMap<String, u64>,
+    ) -> Result<(), Error> {
+        let mut select = self.connection.prepare_cached(SELECT_PER_VALUE).during("reading values")?;
+        let mut rows = select.query(params![bucket.number(), series.0]).during("reading values")?;
+        while let Some(row) = rows.next().during("reading values")? {
+            let (name, count): (Option<String>, i64) =
+                row.get(0).and_then(|name| Ok((name, row.get(1)?))).during("reading values")?;
+            let total = into.entry(name.unwrap_or_else(|| OVERFLOW_VALUE.to_owned())).or_default();
+            *total = total.saturating_add(unsigned(count, "a value's count")?);
+        }
+        Ok(())
+    }
+
+    fn sketch(
+        &self,
+        series: SeriesId,
+        bucket: Bucket,
+        show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.blobs(SELECT_SKETCH, params![bucket.number(), series.0], show)
+    }
+
+    fn all_time_sketches(
+        &self,
+        series: SeriesId,
+        show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let days = (Granularity::Day.first().number(), Granularity::Day.end().number());
+        self.blobs(SELECT_ALL_TIME, params![series.0, days.0, days.1], show)
+    }
+
+    fn day_span(&self) -> Result<Option<(u32, u32)>, Error> {
+        let first = Granularity::Day.first().number();
+        let span = self.one(SELECT_DAY_SPAN, params![first, Granularity::Day.end().number()], |row| {
+            Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
+        })?;
+        let Some((Some(from), Some(to))) = span else { return Ok(None) };
+        let day = |bucket: i64| u32::try_from(bucket - first).map_err(|_| damaged("a day's bucket"));
+        Ok(Some((day(from)?, day(to)?)))
+    }
+
+    fn committed_at(&self) -> Result<Option<Timestamp>, Error> {
+        let committed = self.one(SELECT_COMMITTED, [], |row| row.get::<_, Option<i64>>(0))?;
+        Ok(committed.flatten().map(Timestamp::from_unix_seconds))
+    }
+
+    fn kept_from(&self) -> Result<(u32, u32), Error> {
+        let kept = self.one(SELECT_KEPT, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(kept.unwrap_or_default())
+    }
+
+    fn definitions(&self) -> Result<Option<(String, String)>, Error> {
+        let kept = self.one(SELECT_DEFINITIONS, [], |row| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
+        })?;
+        Ok(kept.and_then(|(definitions, recorded)| definitions.zip(recorded)))
+    }
+
+    fn source(&self, name: &str) -> Result<Option<SourceState>, Error> {
+        let source = self.one(SELECT_SOURCE, params![name], read_source)?;
+        source.map(checked_source).transpose()
+    }
+
+    fn ledger(&self) -> Result<Vec<(String, String, u64)>, Error> {
+        let mut select = self.connection.prepare_cached(SELECT_LEDGER).during("reading the ledger")?;
+        let rows = select
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .during("reading the ledger")?;
+        rows.map(|row| {
+            let (entry, reason, count) = row.during("reading the ledger")?;
+            Ok((entry, reason, unsigned(count, "a count of the ledger")?))
+        })
+        .collect()
+    }
+
+    fn sizes(&self) -> Result<Sizes, Error> {
+        let sizes = self.one(SELECT_SIZES, [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        })?;
+        let (series, sketches, bytes) = sizes.unwrap_or_default();
+        Ok(Sizes {
+            bytes: unsigned(bytes, "the file's size")?,
+            series: unsigned(series, "the number of series")?,
+            sketches: unsigned(sketches, "the number of sketches")?,
+        })
+    }
+}
+
+/// A source as it stands in its row: offset, digest, lines, accepted.
+type SourceRow = (i64, Vec<u8>, i64, i64);
+
+fn read_source(row: &Row<'_>) -> rusqlite::Result<SourceRow> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+}
+
+fn checked_source((offset, digest, lines, accepted): SourceRow) -> Result<SourceState, Error> {
+    Ok(SourceState {
+        offset: unsigned(offset, "a source's offset")?,
+        digest: digest.try_into().map_err(|_| damaged("a source's digest"))?,
+        lines: unsigned(lines, "a source's lines")?,
+        accepted: unsigned(accepted, "a source's events")?,
+    })
+}
+
+fn unsigned(number: i64, what: &str) -> Result<u64, Error> {
+    u64::try_from(number).map_err(|_| damaged(format_args!("{what} is {number}")))
+}

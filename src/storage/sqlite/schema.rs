@@ -1,0 +1,88 @@
+//! The tables of a store.
+
+/// `hdct`, in the header of every store file.
+pub(crate) const APPLICATION_ID: i32 = 0x6864_6374;
+/// The version of the tables below; a store of a newer one is refused before anything is written.
+pub(crate) const USER_VERSION: i32 = 1;
+
+/// Bucket first in every key: a flush touches neighbouring rows, however long the history is.
+pub(crate) const CREATE: &str = "
+CREATE TABLE store (
+    one           INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    uuid          BLOB    NOT NULL,
+    created       INTEGER NOT NULL,
+    committed     INTEGER,
+    united_bucket INTEGER NOT NULL DEFAULT 0,
+    united_series INTEGER NOT NULL DEFAULT 0,
+    hours_from    INTEGER NOT NULL DEFAULT 0,
+    days_from     INTEGER NOT NULL DEFAULT 0,
+    definitions   TEXT,
+    recorded      TEXT
+) STRICT;
+CREATE TABLE series (
+    id    INTEGER NOT NULL PRIMARY KEY,
+    key   TEXT    NOT NULL,
+    kind  INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    UNIQUE (key, kind)
+) STRICT;
+CREATE TABLE counts (
+    bucket INTEGER NOT NULL,
+    series INTEGER NOT NULL,
+    count  INTEGER NOT NULL,
+    PRIMARY KEY (bucket, series)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sums (
+    bucket    INTEGER NOT NULL,
+    series    INTEGER NOT NULL,
+    sum       REAL    NOT NULL,
+    carry     REAL    NOT NULL,
+    saturated INTEGER NOT NULL,
+    PRIMARY KEY (bucket, series)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sketches (
+    bucket INTEGER NOT NULL,
+    series INTEGER NOT NULL,
+    blob   BLOB    NOT NULL,
+    PRIMARY KEY (bucket, series)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE per_value (
+    bucket INTEGER NOT NULL,
+    series INTEGER NOT NULL,
+    value  INTEGER NOT NULL,
+    count  INTEGER NOT NULL,
+    PRIMARY KEY (bucket, series, value)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE value_names (
+    series INTEGER NOT NULL,
+    text   TEXT    NOT NULL,
+    value  INTEGER NOT NULL,
+    PRIMARY KEY (series, text),
+    UNIQUE (series, value)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE producers (
+    id       BLOB    NOT NULL PRIMARY KEY,
+    sequence INTEGER NOT NULL,
+    seen     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sources (
+    name     TEXT    NOT NULL PRIMARY KEY,
+    offset   INTEGER NOT NULL,
+    digest   BLOB    NOT NULL,
+    lines    INTEGER NOT NULL,
+    accepted INTEGER NOT NULL,
+    seen     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE ledger (
+    entry  TEXT    NOT NULL,
+    reason TEXT    NOT NULL,
+    count  INTEGER NOT NULL,
+    PRIMARY KEY (entry, reason)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE damaged (
+    bucket INTEGER NOT NULL,
+    series INTEGER NOT NULL,
+    found  INTEGER NOT NULL,
+    blob   BLOB    NOT NULL
+) STRICT;
+";

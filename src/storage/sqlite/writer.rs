@@ -1,0 +1,415 @@
+//! Committing batches: one transaction each, all or nothing.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::definition::rule::Rule;
+use crate::error::Error;
+use crate::sketch::Sketch;
+use crate::storage::batch::{Batch, LedgerEntry, SeriesId, SourceAdvance, ValueName};
+use crate::storage::sqlite::SharedConnection;
+use crate::storage::sqlite::failure::{During, damaged};
+use crate::storage::sum::Sum;
+use crate::storage::{Commit, MAX_VALUES_PER_SERIES, OVERFLOW_VALUE, Writer};
+use crate::time::bucket::{Bucket, Day};
+use crate::time::timestamp::Timestamp;
+
+/// So many day sketches are united with those of all time in one flush.
+const UNITE_PER_FLUSH: usize = 256;
+/// Producers that have not committed for this long have ended; their numbers are no longer needed.
+const PRODUCER_KEPT_SECONDS: i64 = 400 * 86_400;
+/// The number of the reserved value that counts what comes after the limit of a per-value series.
+const OVERFLOW: i64 = 0;
+
+/// The writing side of a SQLite store.
+pub(crate) struct SqliteWriter {
+    connection: SharedConnection,
+}
+
+impl SqliteWriter {
+    pub(crate) fn new(connection: SharedConnection) -> Self {
+        Self { connection }
+    }
+}
+
+impl Writer for SqliteWriter {
+    fn register(&mut self, rules: &[Rule], now: Timestamp) -> Result<Vec<SeriesId>, Error> {
+        let mut connection = self.connection.lock();
+        let transaction = begin(&mut connection)?;
+        let ids = {
+            let mut find = transaction.prepare_cached(FIND_SERIES).during("reading the series")?;
+            let mut create = transaction.prepare_cached(CREATE_SERIES).during("creating a series")?;
+            rules
+                .iter()
+                .map(|rule| {
+                    let (key, kind) = (rule.key(), kind_code(rule.kind()));
+                    create.execute(params![key, kind, now.unix_seconds()])?;
+                    find.query_row(params![key, kind], |row| row.get(0).map(SeriesId))
+                })
+                .collect::<rusqlite::Result<Vec<_>>>()
+                .during("registering the series")?
+        };
+        transaction
+            .execute(FORGET_PRODUCERS, params![now.unix_seconds() - PRODUCER_KEPT_SECONDS])
+            .during("forgetting ended producers")?;
+        transaction.commit().during("registering the series")?;
+        Ok(ids)
+    }
+
+    fn value_names(&mut self, series: SeriesId) -> Result<Vec<String>, Error> {
+        let connection = self.connection.lock();
+        let mut select = connection.prepare_cached(SELECT_VALUE_NAMES).during("reading the values")?;
+        let names = select.query_map(params![series.0], |row| row.get(0)).during("reading the values")?;
+        names.collect::<rusqlite::Result<_>>().during("reading the values")
+    }
+
+    fn keep_definitions(&mut self, definitions: &str, recorded: &str) -> Result<(), Error> {
+        let mut connection = self.connection.lock();
+        let transaction = begin(&mut connection)?;
+        transaction
+            .execute(KEEP_DEFINITIONS, params![definitions, recorded])
+            .during("keeping the definitions")?;
+        transaction.commit().during("keeping the definitions")
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<Commit, Error> {
+        let mut connection = self.connection.lock();
+        let transaction = begin(&mut connection)?;
+        if is_repeated(&transaction, batch)? {
+            return Ok(Commit::Repeated);
+        }
+        if let Some(source) = &batch.source
+            && !advance_source(&transaction, source, batch.cut_at)?
+        {
+            return Ok(Commit::Overtaken);
+        }
+        add_counts(&transaction, batch)?;
+        add_sums(&transaction, batch)?;
+        unite_sketches(&transaction, batch)?;
+        add_per_value(&transaction, batch)?;
+        add_ledger(&transaction, &batch.ledger)?;
+        for (series, since) in &batch.since {
+            transaction
+                .prepare_cached(LOWER_SINCE)
+                .and_then(|mut lower| lower.execute(params![series.0, since.unix_seconds()]))
+                .during("moving the start of a series")?;
+        }
+        transaction
+            .prepare_cached(MARK_COMMIT)
+            .and_then(|mut mark| mark.execute(params![batch.cut_at.unix_seconds()]))
+            .during("marking the commit")?;
+        transaction.commit().during("committing a batch")?;
+        Ok(Commit::Applied)
+    }
+}
+
+const FIND_SERIES: &str = "SELECT id FROM series WHERE key = ?1 AND kind = ?2";
+const CREATE_SERIES: &str =
+    "INSERT INTO series (key, kind, since) VALUES (?1, ?2, ?3) ON CONFLICT (key, kind) DO NOTHING";
+const FORGET_PRODUCERS: &str = "DELETE FROM producers WHERE seen < ?1";
+const SELECT_VALUE_NAMES: &str = "SELECT text FROM value_names WHERE series = ?1 ORDER BY value";
+const KEEP_DEFINITIONS: &str =
+    "UPDATE store SET definitions = ?1, recorded = ?2 WHERE (definitions, recorded) IS NOT (?1, ?2)";
+const LOWER_SINCE: &str = "UPDATE series SET since = ?2 WHERE id = ?1 AND since > ?2";
+const MARK_COMMIT: &str = "UPDATE store SET committed = ?1 WHERE committed IS NULL OR committed < ?1";
+
+fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Error> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate).during("waiting for the store")
+}
+
+/// The code that the file has for a kind of series.
+pub(crate) fn kind_code(kind: crate::definition::rule::RuleKind) -> i64 {
+    use crate::definition::rule::RuleKind;
+    match kind {
+        RuleKind::Count => 1,
+        RuleKind::Sum => 2,
+        RuleKind::Unique => 3,
+        RuleKind::PerValue => 4,
+    }
+}
+
+/// Counts are u64 in memory and i64 in the file; both stop at the file's largest.
+fn stored_count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+const SELECT_SEQUENCE: &str = "SELECT sequence FROM producers WHERE id = ?1";
+const ADVANCE_PRODUCER: &str = "INSERT INTO producers (id, sequence, seen) VALUES (?1, ?2, ?3)
+     ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, seen = excluded.seen";
+
+fn is_repeated(transaction: &Transaction<'_>, batch: &Batch) -> Result<bool, Error> {
+    let known: Option<i64> = transaction
+        .prepare_cached(SELECT_SEQUENCE)
+        .and_then(|mut select| {
+            select.query_row(params![batch.producer.0.as_slice()], |row| row.get(0)).optional()
+        })
+        .during("reading the producer")?;
+    let sequence = stored_count(batch.sequence);
+    if known.is_some_and(|known| known >= sequence) {
+        return Ok(true);
+    }
+    transaction
+        .prepare_cached(ADVANCE_PRODUCER)
+        .and_then(|mut advance| {
+            advance.execute(params![batch.producer.0.as_slice(), sequence, batch.cut_at.unix_seconds()])
+        })
+        .during("advancing the producer")?;
+    Ok(false)
+}
+
+const SELECT_OFFSET: &str = "SELECT offset FROM sources WHERE name = ?1";
+const ADVANCE_SOURCE: &str = "INSERT INTO sources (name, offset, digest, lines, accepted, seen)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+     ON CONFLICT (name) DO UPDATE SET offset = excluded.offset, digest = excluded.digest,
+         lines = excluded.lines, accepted = excluded.accepted, seen = excluded.seen";
+
+fn advance_source(
+    transaction: &Transaction<'_>,
+    source: &SourceAdvance,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let known: Option<i64> = transaction
+        .prepare_cached(SELECT_OFFSET)
+        .and_then(|mut select| select.query_row(params![source.name], |row| row.get(0)).optional())
+        .during("reading the source")?;
+    if known.unwrap_or(0) != stored_count(source.expected_offset) {
+        return Ok(false);
+    }
+    let state = &source.state;
+    transaction
+        .prepare_cached(ADVANCE_SOURCE)
+        .and_then(|mut advance| {
+            advance.execute(params![
+                source.name,
+                stored_count(state.offset),
+                state.digest.as_slice(),
+                stored_count(state.lines),
+                stored_count(state.accepted),
+                now.unix_seconds()
+            ])
+        })
+        .during("advancing the source")?;
+    Ok(true)
+}
+
+/// An overflow would silently turn the column into a double, so the sum stops at the largest count.
+const ADD_COUNT: &str = "INSERT INTO counts (bucket, series, count) VALUES (?1, ?2, ?3)
+     ON CONFLICT (bucket, series) DO UPDATE SET count =
+         CASE WHEN count > 9223372036854775807 - excluded.count THEN 9223372036854775807
+              ELSE count + excluded.count END";
+
+fn add_counts(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
+    let mut rows = BTreeMap::<(Bucket, SeriesId), u64>::new();
+    for (series, hour, count) in &batch.counts {
+        for bucket in [Bucket::ALL_TIME, Bucket::hour(*hour), Bucket::day(hour.day())] {
+            let total = rows.entry((bucket, *series)).or_default();
+            *total = total.saturating_add(*count);
+        }
+    }
+    let mut add = transaction.prepare_cached(ADD_COUNT).during("adding counts")?;
+    for ((bucket, series), count) in rows {
+        add.execute(params![bucket.number(), series.0, stored_count(count)]).during("adding a count")?;
+    }
+    Ok(())
+}
+
+const SELECT_SUM: &str = "SELECT sum, carry, saturated FROM sums WHERE bucket = ?1 AND series = ?2";
+const PUT_SUM: &str = "INSERT INTO sums (bucket, series, sum, carry, saturated) VALUES (?1, ?2, ?3, ?4, ?5)
+     ON CONFLICT (bucket, series) DO UPDATE SET sum = excluded.sum, carry = excluded.carry,
+         saturated = excluded.saturated";
+
+fn add_sums(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
+    let mut rows = BTreeMap::<(Bucket, SeriesId), Sum>::new();
+    for (series, hour, sum) in &batch.sums {
+        for bucket in [Bucket::ALL_TIME, Bucket::hour(*hour), Bucket::day(hour.day())] {
+            rows.entry((bucket, *series)).or_default().unite(*sum);
+        }
+    }
+    let mut select = transaction.prepare_cached(SELECT_SUM).during("reading sums")?;
+    let mut put = transaction.prepare_cached(PUT_SUM).during("adding sums")?;
+    for ((bucket, series), mut sum) in rows {
+        let stored = select
+            .query_row(params![bucket.number(), series.0], |row| {
+                Ok(Sum::from_parts(row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()
+            .during("reading a sum")?;
+        if let Some(stored) = stored {
+            sum.unite(stored.ok_or_else(|| {
+                damaged(format_args!("the sum of series {} in bucket {}", series.0, bucket.number()))
+            })?);
+        }
+        put.execute(params![bucket.number(), series.0, sum.head(), sum.carry(), sum.is_saturated()])
+            .during("adding a sum")?;
+    }
+    Ok(())
+}
+
+const SELECT_SKETCH: &str = "SELECT blob FROM sketches WHERE bucket = ?1 AND series = ?2";
+const PUT_SKETCH: &str = "INSERT INTO sketches (bucket, series, blob) VALUES (?1, ?2, ?3)
+     ON CONFLICT (bucket, series) DO UPDATE SET blob = excluded.blob";
+const SET_ASIDE: &str = "INSERT INTO damaged (bucket, series, found, blob) VALUES (?1, ?2, ?3, ?4)";
+const SELECT_CURSOR: &str = "SELECT united_bucket, united_series FROM store";
+const MOVE_CURSOR: &str = "UPDATE store SET united_bucket = ?1, united_series = ?2";
+const SELECT_TO_UNITE: &str = "SELECT bucket, series, blob FROM sketches
+     WHERE (bucket, series) > (?1, ?2) AND bucket < ?3 ORDER BY bucket, series LIMIT ?4";
+
+/// Writes the day sketches of the batch, always as a union with what is stored, so that no peer's register is lost.
+///
+/// Day rows up to the cursor, in key order, are already in the sketches of all time: a write behind the cursor goes into
+/// both, and the cursor then advances over a bounded number of rows of days that have ended.
+fn unite_sketches(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
+    let mut cursor: (i64, i64) = transaction
+        .prepare_cached(SELECT_CURSOR)
+        .and_then(|mut select| select.query_row([], |row| Ok((row.get(0)?, row.get(1)?))))
+        .during("reading the cursor")?;
+    let mut all_time = BTreeMap::<SeriesId, Sketch>::new();
+    let mut rows: Vec<_> = batch.sketches.iter().collect();
+    rows.sort_unstable_by_key(|(series, day, _)| (*day, *series));
+    for (series, day, sketch) in rows {
+        let bucket = Bucket::day(*day);
+        put_sketch(transaction, bucket, *series, sketch, batch.cut_at)?;
+        if (bucket.number(), series.0) <= cursor {
+            all_time.entry(*series).or_default().unite(sketch);
+        }
+    }
+    let running_day = Bucket::day(Day::of(batch.cut_at)).number();
+    let mut united = 0;
+    {
+        let mut select = transaction.prepare_cached(SELECT_TO_UNITE).during("reading ended days")?;
+        let limit = i64::try_from(UNITE_PER_FLUSH).unwrap_or(i64::MAX);
+        let mut rows =
+            select.query(params![cursor.0, cursor.1, running_day, limit]).during("reading ended days")?;
+        while let Some(row) = rows.next().during("reading ended days")? {
+            let (bucket, series): (i64, i64) =
+                row.get(0).and_then(|bucket| Ok((bucket, row.get(1)?))).during("reading ended days")?;
+            let blob = row.get_ref(2).during("reading ended days")?;
+            // A damaged sketch costs its own day only: it is found again, and named, by whoever reads that day.
+            if let Ok(blob) = blob.as_blob() {
+                let _ = all_time.entry(SeriesId(series)).or_default().unite_blob(blob);
+            }
+            cursor = (bucket, series);
+            united += 1;
+        }
+    }
+    for (series, sketch) in &all_time {
+        put_sketch(transaction, Bucket::ALL_TIME, *series, sketch, batch.cut_at)?;
+    }
+    if united > 0 {
+        transaction
+            .prepare_cached(MOVE_CURSOR)
+            .and_then(|mut advance| advance.execute(params![cursor.0, cursor.1]))
+            .during("moving the cursor")?;
+    }
+    Ok(())
+}
+
+fn put_sketch(
+    transaction: &Transaction<'_>,
+    bucket: Bucket,
+    series: SeriesId,
+    sketch: &Sketch,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if sketch.is_empty() {
+        return Ok(());
+    }
+    let mut select = transaction.prepare_cached(SELECT_SKETCH).during("reading a sketch")?;
+    let mut rows = select.query(params![bucket.number(), series.0]).during("reading a sketch")?;
+    let united = match rows.next().during("reading a sketch")? {
+        None => None,
+        Some(row) => {
+            let blob = row.get_ref(0).and_then(|blob| Ok(blob.as_blob()?)).during("reading a sketch")?;
+            match Sketch::decode(blob) {
+                Ok(mut stored) => {
+                    if !stored.unite(sketch) {
+                        return Ok(());
+                    }
+                    Some(stored)
+                }
+                Err(_) => {
+                    transaction
+                        .prepare_cached(SET_ASIDE)
+                        .and_then(|mut keep| {
+                            keep.execute(params![bucket.number(), series.0, now.unix_seconds(), blob])
+                        })
+                        .during("setting a damaged sketch aside")?;
+                    None
+                }
+            }
+        }
+    };
+    let blob = united.as_ref().unwrap_or(sketch).encode();
+    transaction
+        .prepare_cached(PUT_SKETCH)
+        .and_then(|mut put| put.execute(params![bucket.number(), series.0, blob]))
+        .during("writing a sketch")?;
+    Ok(())
+}
+
+const FIND_VALUE: &str = "SELECT value FROM value_names WHERE series = ?1 AND text = ?2";
+const LAST_VALUE: &str = "SELECT coalesce(max(value), 0) FROM value_names WHERE series = ?1";
+const NAME_VALUE: &str = "INSERT INTO value_names (series, text, value) VALUES (?1, ?2, ?3)";
+const ADD_PER_VALUE: &str = "INSERT INTO per_value (bucket, series, value, count) VALUES (?1, ?2, ?3, ?4)
+     ON CONFLICT (bucket, series, value) DO UPDATE SET count =
+         CASE WHEN count > 9223372036854775807 - excluded.count THEN 9223372036854775807
+              ELSE count + excluded.count END";
+
+fn add_per_value(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
+    let mut rows = BTreeMap::<(Bucket, SeriesId, i64), u64>::new();
+    for (series, day, name, count) in &batch.per_value {
+        let value = value_number(transaction, *series, name)?;
+        for bucket in [Bucket::ALL_TIME, Bucket::day(*day)] {
+            let total = rows.entry((bucket, *series, value)).or_default();
+            *total = total.saturating_add(*count);
+        }
+    }
+    let mut add = transaction.prepare_cached(ADD_PER_VALUE).during("adding values")?;
+    for ((bucket, series, value), count) in rows {
+        add.execute(params![bucket.number(), series.0, value, stored_count(count)])
+            .during("adding a value")?;
+    }
+    Ok(())
+}
+
+/// The number of a value within its series; a new value gets the next one while there is room.
+fn value_number(transaction: &Transaction<'_>, series: SeriesId, name: &ValueName) -> Result<i64, Error> {
+    let text = match name {
+        ValueName::Text(text) if &**text != OVERFLOW_VALUE => text,
+        _ => return Ok(OVERFLOW),
+    };
+    let known: Option<i64> = transaction
+        .prepare_cached(FIND_VALUE)
+        .and_then(|mut find| find.query_row(params![series.0, &**text], |row| row.get(0)).optional())
+        .during("reading a value")?;
+    if let Some(value) = known {
+        return Ok(value);
+    }
+    let last: i64 = transaction
+        .prepare_cached(LAST_VALUE)
+        .and_then(|mut last| last.query_row(params![series.0], |row| row.get(0)))
+        .during("reading the values")?;
+    if usize::try_from(last).unwrap_or(usize::MAX) >= MAX_VALUES_PER_SERIES {
+        return Ok(OVERFLOW);
+    }
+    transaction
+        .prepare_cached(NAME_VALUE)
+        .and_then(|mut create| create.execute(params![series.0, &**text, last + 1]))
+        .during("naming a value")?;
+    Ok(last + 1)
+}
+
+const ADD_LEDGER: &str = "INSERT INTO ledger (entry, reason, count) VALUES (?1, ?2, ?3)
+     ON CONFLICT (entry, reason) DO UPDATE SET count =
+         CASE WHEN count > 9223372036854775807 - excluded.count THEN 9223372036854775807
+              ELSE count + excluded.count END";
+
+fn add_ledger(transaction: &Transaction<'_>, ledger: &BTreeMap<LedgerEntry, u64>) -> Result<(), Error> {
+    let mut add = transaction.prepare_cached(ADD_LEDGER).during("adding to the ledger")?;
+    for (entry, count) in ledger {
+        let (entry, reason) = entry.parts();
+        add.execute(params![entry, reason, stored_count(*count)]).during("adding to the ledger")?;
+    }
+    Ok(())
+}
