@@ -1,0 +1,387 @@
+//! Importing lines of JSON: each line counts once, whatever is interrupted or repeated.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, ErrorKind, TrackError};
+use crate::ingest::aggregate::{Aggregator, Target};
+use crate::ingest::line::{self, Line};
+use crate::ingest::pipeline::Pipeline;
+use crate::ingest::record::Records;
+use crate::ingest::tracker::check_ahead;
+use crate::plan::{EventIndex, EventPlan};
+use crate::storage::Commit;
+use crate::storage::batch::{LedgerEntry, SourceAdvance, SourceState};
+use crate::time::bucket::Hour;
+use crate::time::timestamp::Timestamp;
+
+/// The longest line; a longer one is counted as bad and passed over.
+pub const MAX_LINE_BYTES: usize = 256 * 1024;
+/// The longest name of a source, in bytes.
+const MAX_SOURCE_NAME_BYTES: usize = 4_096;
+/// Lines that are committed together with the offset behind them.
+const LINES_PER_PIECE: u64 = 65_536;
+/// So many bad lines are reported one by one.
+const FIRST_BAD_LINES: usize = 10;
+/// How often a commit is tried before the import gives up; what was committed stays, and the import can be continued.
+const COMMIT_ATTEMPTS: u32 = 3;
+const READ_BUFFER_BYTES: usize = 256 * 1024;
+
+/// What an import found and did.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// # use headcount::{Definitions, EventDefinition, Store};
+/// # let definitions = Definitions::new().event(EventDefinition::new("page_viewed").identifier("user"))?;
+/// # let store = Store::builder_in_memory().definitions(definitions).open()?;
+/// let log = r#"{"event":"page_viewed","time":"2019-05-01T10:00:00Z","user":42}
+/// {"event":"page_veiwed"}
+/// "#;
+/// let report = store.import("access.log", log.as_bytes())?;
+/// assert_eq!((report.lines, report.accepted), (2, 1));
+/// assert_eq!(report.rejected["unknown_event"], 1);
+/// assert_eq!(store.import("access.log", log.as_bytes())?.already_read, 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ImportReport {
+    /// The name of the source.
+    pub name: String,
+    /// Lines that this import read, without those that earlier imports had read.
+    pub lines: u64,
+    /// Lines that were counted as events.
+    pub accepted: u64,
+    /// Lines that earlier imports of the same source had read.
+    pub already_read: u64,
+    /// Lines that were no valid events, by reason.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// The first bad lines.
+    pub first_bad: Vec<BadLine>,
+}
+
+/// A line that is no valid event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BadLine {
+    /// Its number in the source, from 1.
+    pub line: u64,
+    /// Why, as one word.
+    pub reason: &'static str,
+}
+
+/// Imports what is new in a source.
+pub(crate) fn import(
+    pipeline: &Pipeline,
+    target: Target,
+    known: impl Fn(&str) -> Result<Option<SourceState>, Error>,
+    name: &str,
+    input: impl Read,
+) -> Result<ImportReport, Error> {
+    if name.is_empty() || name.len() > MAX_SOURCE_NAME_BYTES {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("the name of a source has 1 to {MAX_SOURCE_NAME_BYTES} bytes, this one {}", name.len()),
+        ));
+    }
+    let before = known(name)?.unwrap_or_default();
+    let mut import = Import {
+        pipeline,
+        aggregator: Aggregator::new(target.clone(), pipeline.shared().settings.max_sketch_bytes),
+        records: Records::with_capacity(),
+        target,
+        source: Source {
+            input: BufReader::with_capacity(READ_BUFFER_BYTES, input),
+            digest: Sha256::new(),
+            offset: 0,
+        },
+        name,
+        committed: SourceState::default(),
+        read: SourceState::default(),
+        sequence: 0,
+        earliest: BTreeMap::new(),
+        rejected: BTreeMap::new(),
+        report: ImportReport { name: name.to_owned(), ..ImportReport::default() },
+    };
+    import.skip_known(&before)?;
+    import.run(&known)?;
+    Ok(import.report)
+}
+
+struct Import<'a, R> {
+    pipeline: &'a Pipeline,
+    target: Target,
+    aggregator: Aggregator,
+    records: Records,
+    source: Source<R>,
+    name: &'a str,
+    /// What the store has of the source, and what is read of it.
+    committed: SourceState,
+    read: SourceState,
+    sequence: u64,
+    /// For each event of the piece its earliest time.
+    earliest: BTreeMap<u32, Timestamp>,
+    /// The bad lines of the piece.
+    rejected: BTreeMap<&'static str, u64>,
+    report: ImportReport,
+}
+
+impl<R: Read> Import<'_, R> {
+    /// Reads over what earlier imports have read, and makes sure that it is still the same.
+    fn skip_known(&mut self, known: &SourceState) -> Result<(), Error> {
+        let length = known.offset - self.source.offset;
+        let skipped = self.source.skip(length).map_err(|error| self.unreadable(&error))?;
+        if skipped != length || self.source.digest() != known.digest && known.offset > 0 {
+            return Err(Error::new(
+                ErrorKind::SourceChanged,
+                format!(
+                    "the source `{}` has changed within its first {} bytes, which are already counted; import a new file \
+                     under another name, or the old one unchanged",
+                    self.name, known.offset
+                ),
+            ));
+        }
+        self.report.already_read += known.lines - self.read.lines;
+        self.committed = known.clone();
+        self.read = known.clone();
+        Ok(())
+    }
+
+    fn run(&mut self, known: &impl Fn(&str) -> Result<Option<SourceState>, Error>) -> Result<(), Error> {
+        let mut line = Vec::new();
+        loop {
+            let more = self.source.read_line(&mut line).map_err(|error| self.unreadable(&error))?;
+            if let Some(end) = more {
+                self.take_line(&line, end);
+            }
+            let piece = self.read.lines - self.committed.lines;
+            if more.is_none() || piece >= LINES_PER_PIECE || self.aggregator.is_full() {
+                self.commit_piece(known)?;
+            }
+            if more.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_line(&mut self, line: &[u8], end: LineEnd) {
+        let text = line.trim_ascii();
+        if text.is_empty() && end != LineEnd::TooLong {
+            self.consume(line, end);
+            return;
+        }
+        let outcome = if end == LineEnd::TooLong {
+            Err("line_too_long")
+        } else {
+            line::parse(text).map_err(|shape| shape.reason()).and_then(|line| self.take_event(&line))
+        };
+        // A last line without its end may be half written: it is left for the next import unless it is whole.
+        if end == LineEnd::Missing && outcome == Err("not_json") {
+            *self.report.rejected.entry("incomplete_last_line").or_default() += 1;
+            return;
+        }
+        self.consume(line, end);
+        self.read.lines += 1;
+        self.report.lines += 1;
+        match outcome {
+            Ok(()) => {
+                self.read.accepted += 1;
+                self.report.accepted += 1;
+            }
+            Err(reason) => {
+                *self.rejected.entry(reason).or_default() += 1;
+                *self.report.rejected.entry(reason).or_default() += 1;
+                if self.report.first_bad.len() < FIRST_BAD_LINES {
+                    self.report.first_bad.push(BadLine { line: self.read.lines, reason });
+                }
+            }
+        }
+    }
+
+    fn consume(&mut self, line: &[u8], end: LineEnd) {
+        self.source.consume(line, end);
+        self.read.offset = self.source.offset;
+    }
+
+    fn take_event(&mut self, line: &Line<'_>) -> Result<(), &'static str> {
+        let plan = Arc::clone(&self.target.plan);
+        let (index, event) = plan.find(&line.event).ok_or(TrackError::UnknownEvent.reason())?;
+        self.record(index, event, line).map_err(TrackError::reason)
+    }
+
+    fn record(&mut self, index: EventIndex, event: &EventPlan, line: &Line<'_>) -> Result<(), TrackError> {
+        if event.removed {
+            return Err(TrackError::RemovedEvent);
+        }
+        let now = self.pipeline.shared().settings.clock.now();
+        let time = check_ahead(line.time().unwrap_or(now), now)?;
+        if !self.records.has_room_for(event) {
+            self.absorb();
+        }
+        self.records.push(index, event, &line.facts(), Hour::of(time), &self.target.names)?;
+        let earliest = self.earliest.entry(index.0).or_insert(time);
+        *earliest = time.min(*earliest);
+        Ok(())
+    }
+
+    fn absorb(&mut self) {
+        let records = std::mem::take(&mut self.records);
+        self.records = self.aggregator.absorb(records);
+    }
+
+    /// Commits the piece together with the offset behind it: both or neither.
+    fn commit_piece(
+        &mut self,
+        known: &impl Fn(&str) -> Result<Option<SourceState>, Error>,
+    ) -> Result<(), Error> {
+        self.absorb();
+        if self.read.offset == self.committed.offset {
+            return Ok(());
+        }
+        for (reason, count) in std::mem::take(&mut self.rejected) {
+            self.aggregator.note(LedgerEntry::Refused(reason), count);
+        }
+        self.sequence += 1;
+        let mut batch = self.aggregator.cut(self.sequence, self.pipeline.shared().settings.clock.now());
+        for (event, earliest) in std::mem::take(&mut self.earliest) {
+            let rules = self.target.plan.event(EventIndex(event)).map_or(&[][..], |event| &event.rules);
+            for rule in rules {
+                let series = usize::try_from(rule.index.0).ok().and_then(|rule| self.target.series.get(rule));
+                batch.since.extend(series.map(|series| (*series, earliest)));
+            }
+        }
+        self.read.digest = self.source.digest();
+        batch.source = Some(SourceAdvance {
+            name: self.name.to_owned(),
+            expected_offset: self.committed.offset,
+            state: self.read.clone(),
+        });
+        let batch = Arc::new(batch);
+        let mut attempt = 1;
+        let commit = loop {
+            match self.pipeline.commit(&batch) {
+                Err(error) if attempt < COMMIT_ATTEMPTS && error.kind() == ErrorKind::StoreBusy => {
+                    attempt += 1
+                }
+                outcome => {
+                    break outcome.map_err(|error| {
+                        error.context(format_args!(
+                            "the import of `{}` stopped after line {}; import it again to continue",
+                            self.name, self.committed.lines
+                        ))
+                    })?;
+                }
+            }
+        };
+        match commit {
+            Commit::Applied | Commit::Repeated => {
+                self.committed = self.read.clone();
+                Ok(())
+            }
+            Commit::Overtaken => self.follow(known(self.name)?.unwrap_or_default()),
+        }
+    }
+
+    /// Another import of the same source has committed this piece: what it counted is not counted again.
+    fn follow(&mut self, ahead: SourceState) -> Result<(), Error> {
+        if ahead.offset < self.source.offset {
+            return Err(Error::new(
+                ErrorKind::StoreBusy,
+                format!("another import of `{}` is under way; import it again when it has ended", self.name),
+            ));
+        }
+        let piece = self.read.lines - self.committed.lines;
+        let accepted = self.read.accepted - self.committed.accepted;
+        self.report.lines -= piece;
+        self.report.accepted -= accepted;
+        self.report.already_read += piece;
+        self.skip_known(&ahead)
+    }
+
+    #[cold]
+    fn unreadable(&self, error: &std::io::Error) -> Error {
+        Error::new(
+            ErrorKind::Io,
+            format!(
+                "reading `{}` failed after line {}: {error}; import it again to continue",
+                self.name, self.read.lines
+            ),
+        )
+    }
+}
+
+/// How a line ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LineEnd {
+    Newline,
+    /// The source ended first.
+    Missing,
+    /// The line was longer than the limit; its bytes are read and gone.
+    TooLong,
+}
+
+/// The bytes of a source, with the digest of those that are read.
+struct Source<R> {
+    input: BufReader<R>,
+    digest: Sha256,
+    offset: u64,
+}
+
+impl<R: Read> Source<R> {
+    /// Reads over so many bytes; returns how many there were.
+    fn skip(&mut self, length: u64) -> std::io::Result<u64> {
+        let mut left = length;
+        while left > 0 {
+            let bytes = self.input.fill_buf()?;
+            let take = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let Some(known) = bytes.get(..take).filter(|known| !known.is_empty()) else { break };
+            self.digest.update(known);
+            self.input.consume(take);
+            self.offset += take as u64;
+            left -= take as u64;
+        }
+        Ok(length - left)
+    }
+
+    /// Reads the next line; it counts as read only with [`Source::consume`]. `None` at the end.
+    fn read_line(&mut self, line: &mut Vec<u8>) -> std::io::Result<Option<LineEnd>> {
+        line.clear();
+        let limit = MAX_LINE_BYTES as u64 + 1;
+        let read = Read::take(&mut self.input, limit).read_until(b'\n', line)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        if line.last() == Some(&b'\n') {
+            return Ok(Some(LineEnd::Newline));
+        }
+        if read <= MAX_LINE_BYTES {
+            return Ok(Some(LineEnd::Missing));
+        }
+        self.digest.update(&*line);
+        self.offset += read as u64;
+        loop {
+            line.clear();
+            let read = Read::take(&mut self.input, limit).read_until(b'\n', line)?;
+            self.digest.update(&*line);
+            self.offset += read as u64;
+            if read == 0 || line.last() == Some(&b'\n') {
+                return Ok(Some(LineEnd::TooLong));
+            }
+        }
+    }
+
+    fn consume(&mut self, line: &[u8], end: LineEnd) {
+        if end != LineEnd::TooLong {
+            self.digest.update(line);
+            self.offset += line.len() as u64;
+        }
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        self.digest.clone().finalize().into()
+    }
+}

@@ -1,0 +1,15 @@
+//! From the caller to the committed batch.
+
+pub(crate) mod aggregate;
+pub(crate) mod buffer;
+pub(crate) mod cells;
+pub(crate) mod engine;
+pub(crate) mod import;
+pub(crate) mod intern;
+pub(crate) mod line;
+pub(crate) mod pipeline;
+pub(crate) mod queue;
+pub(crate) mod record;
+pub(crate) mod stats;
+pub(crate) mod threads;
+pub(crate) mod tracker;

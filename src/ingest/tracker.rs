@@ -1,0 +1,328 @@
+//! Tracking: from the caller's event to a record in the caller's buffer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::error::{Error, ErrorKind, TrackError};
+use crate::event::{Event, Facts, fact_setters};
+use crate::ingest::buffer::Buffer;
+use crate::ingest::engine::Inline;
+use crate::ingest::pipeline::{Mistake, Overflow, Shared};
+use crate::plan::{EventIndex, EventPlan};
+use crate::time::bucket::Hour;
+use crate::time::timestamp::Timestamp;
+
+/// Live tracking takes events that happened so many seconds ago at the most: 8 days.
+pub const MAX_AGE_SECONDS: i64 = 8 * 86_400;
+/// Events may lie so many seconds ahead of the store's clock: 5 minutes, for clocks that differ.
+pub const MAX_AHEAD_SECONDS: i64 = 5 * 60;
+
+/// Takes events. Cheap to clone, and usable from every thread; one tracker for all threads is as fast as one each.
+///
+/// Tracking never does I/O and never waits for the disk: the event becomes a small record in a buffer of the calling thread. It
+/// is durable after the next flush, by default within a second; [`Store::flush`](crate::Store::flush) says when.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// use headcount::{Definitions, Event, EventDefinition, Query, Store};
+///
+/// let definitions = Definitions::new().event(EventDefinition::new("issue_created").identifier("user"))?;
+/// let store = Store::builder_in_memory().definitions(definitions).open()?;
+/// let tracker = store.tracker();
+/// std::thread::scope(|scope| {
+///     for user in 0..4 {
+///         let tracker = tracker.clone();
+///         scope.spawn(move || tracker.track(Event::new("issue_created").user(user)));
+///     }
+/// });
+/// store.flush()?;
+/// assert_eq!(store.value(&Query::total("issue_created"))?.count(), Some(4));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Tracker {
+    shared: Arc<Shared>,
+}
+
+/// One event's tracker: its name is resolved once. Cheap to clone, and usable from every thread.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// # use headcount::{Definitions, EventDefinition, Store};
+/// # let definitions = Definitions::new().event(EventDefinition::new("issue_created").identifier("user").value())?;
+/// # let store = Store::builder_in_memory().definitions(definitions).open()?;
+/// let issue_created = store.tracker().event("issue_created")?;
+/// issue_created.user(42).value(3.0).track();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct EventTracker {
+    shared: Arc<Shared>,
+    event: EventIndex,
+}
+
+/// An event that is being described through an [`EventTracker`].
+#[derive(Debug, Clone)]
+#[must_use = "an event counts only when it is tracked"]
+pub struct EventDraft<'a> {
+    tracker: &'a EventTracker,
+    facts: Facts<'a>,
+}
+
+impl Tracker {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Tracks an event. What is wrong with it is counted and never fails the caller.
+    ///
+    /// # Panics
+    ///
+    /// Only with [`Mistake::Panic`], and only when the call itself is wrong, as with a misspelt event.
+    #[inline]
+    pub fn track(&self, event: Event<'_>) {
+        let outcome = self.try_track(event);
+        self.shared.never_fail(outcome);
+    }
+
+    /// Tracks an event and says why it was not taken.
+    ///
+    /// # Errors
+    ///
+    /// A [`TrackError`], which is also counted in the store. Undeclared `label`, `property` and `value` are dropped and counted
+    /// without an error; identifiers that are absent only skip the rules that need them.
+    #[inline]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an event is described where it is tracked, and used once"
+    )]
+    pub fn try_track(&self, event: Event<'_>) -> Result<(), TrackError> {
+        let Some((index, plan)) = self.shared.target.plan.find(event.name()) else {
+            return Err(self.shared.tallies.refuse(TrackError::UnknownEvent));
+        };
+        self.shared.record(index, plan, &event.facts)
+    }
+
+    /// Resolves an event's name once, for callers that track it often.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownEvent`] when no definition declares the event, or it was removed.
+    pub fn event(&self, name: &str) -> Result<EventTracker, Error> {
+        match self.shared.target.plan.find(name) {
+            Some((event, plan)) if !plan.removed => {
+                Ok(EventTracker { shared: Arc::clone(&self.shared), event })
+            }
+            Some(_) => Err(Error::new(
+                ErrorKind::UnknownEvent,
+                format!("the event `{name}` was removed, as its definition says; track its successor"),
+            )),
+            None => Err(Error::new(
+                ErrorKind::UnknownEvent,
+                format!("no definition declares the event `{name}`; add its YAML or correct the name"),
+            )),
+        }
+    }
+}
+
+impl EventTracker {
+    /// Begins to describe an event.
+    #[inline]
+    pub fn describe(&self) -> EventDraft<'_> {
+        EventDraft { tracker: self, facts: Facts::default() }
+    }
+
+    /// Tracks the event without identifiers or properties.
+    #[inline]
+    pub fn track(&self) {
+        self.describe().track();
+    }
+
+    /// Begins to describe an event with its user.
+    #[inline]
+    pub fn user<'a>(&'a self, id: impl Into<crate::event::id::Id<'a>>) -> EventDraft<'a> {
+        self.describe().user(id)
+    }
+
+    /// Begins to describe an event with its project.
+    #[inline]
+    pub fn project<'a>(&'a self, id: impl Into<crate::event::id::Id<'a>>) -> EventDraft<'a> {
+        self.describe().project(id)
+    }
+
+    /// Begins to describe an event with its label.
+    #[inline]
+    pub fn label<'a>(&'a self, label: &'a str) -> EventDraft<'a> {
+        self.describe().label(label)
+    }
+}
+
+impl<'a> EventDraft<'a> {
+    fact_setters!();
+
+    /// Tracks the event. What is wrong with it is counted and never fails the caller.
+    ///
+    /// # Panics
+    ///
+    /// Only with [`Mistake::Panic`], and only when the call itself is wrong, as with an undeclared property.
+    #[inline]
+    pub fn track(self) {
+        let shared = &self.tracker.shared;
+        let outcome = self.try_track();
+        shared.never_fail(outcome);
+    }
+
+    /// Tracks the event and says why it was not taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tracker::try_track`].
+    #[inline]
+    pub fn try_track(self) -> Result<(), TrackError> {
+        let EventTracker { shared, event } = self.tracker;
+        match shared.target.plan.event(*event) {
+            Some(plan) => shared.record(*event, plan, &self.facts),
+            None => Err(shared.tallies.refuse(TrackError::UnknownEvent)),
+        }
+    }
+}
+
+impl Shared {
+    #[inline]
+    fn never_fail(&self, outcome: Result<(), TrackError>) {
+        if let Err(error) = outcome {
+            self.ignore(error);
+        }
+    }
+
+    #[cold]
+    #[expect(clippy::panic, reason = "the host's tests ask for it with Mistake::Panic")]
+    fn ignore(&self, error: TrackError) {
+        if self.settings.mistake == Mistake::Panic && error.is_mistake() {
+            panic!("an event was not taken: {error}");
+        }
+    }
+
+    #[inline]
+    fn record(&self, index: EventIndex, event: &EventPlan, facts: &Facts<'_>) -> Result<(), TrackError> {
+        self.try_record(index, event, facts).map_err(|error| self.tallies.refuse(error))
+    }
+
+    #[inline]
+    fn try_record(&self, index: EventIndex, event: &EventPlan, facts: &Facts<'_>) -> Result<(), TrackError> {
+        if event.removed {
+            return Err(TrackError::RemovedEvent);
+        }
+        let now = self.settings.clock.now();
+        let time = match facts.time {
+            None => now,
+            Some(time) => checked_age(time, now)?,
+        };
+        let mine = self.buffers.mine().ok_or(TrackError::Closed)?;
+        let mut buffer = match mine.try_lock() {
+            Some(buffer) => buffer,
+            None => self.lock_contended(mine)?,
+        };
+        // Closing takes every buffer after setting the flag, so what is pushed below with the flag unset is taken.
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(TrackError::Closed);
+        }
+        if !buffer.records.has_room_for(event) {
+            buffer = self.hand_over(mine, buffer, event)?;
+        }
+        buffer.records.push(index, event, facts, Hour::of(time), &self.target.names)?;
+        buffer.accepted += 1;
+        Ok(())
+    }
+
+    /// In a forked child the lock may be held by a thread that only the parent has.
+    #[cold]
+    fn lock_contended<'a>(&self, mine: &'a Mutex<Buffer>) -> Result<MutexGuard<'a, Buffer>, TrackError> {
+        if self.is_fork() {
+            return Err(TrackError::Forked);
+        }
+        Ok(mine.lock())
+    }
+
+    /// Sends the full buffer on its way and leaves an empty one in its place.
+    #[cold]
+    fn hand_over<'a>(
+        &self,
+        mine: &'a Mutex<Buffer>,
+        mut buffer: MutexGuard<'a, Buffer>,
+        event: &EventPlan,
+    ) -> Result<MutexGuard<'a, Buffer>, TrackError> {
+        if self.is_fork() {
+            return Err(TrackError::Forked);
+        }
+        if let Some(inline) = &self.inline {
+            return self.absorb_inline(inline, mine, buffer);
+        }
+        let mut deadline = None;
+        loop {
+            match self.queue.try_send(std::mem::take(&mut buffer.records)) {
+                Ok(()) => {
+                    buffer.records = self.queue.empty_buffer();
+                    if self.queue.is_pressing() && self.asleep.swap(false, Ordering::SeqCst) {
+                        self.wake_aggregator();
+                    }
+                    return Ok(buffer);
+                }
+                Err(full) => buffer.records = full,
+            }
+            let Overflow::Wait(limit) = self.settings.overflow else { return Err(TrackError::QueueFull) };
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit.min(MAX_WAIT));
+            drop(buffer);
+            self.wake_aggregator();
+            let in_time = self.queue.wait_for_room(deadline);
+            buffer = mine.lock();
+            if self.closed.load(Ordering::Relaxed) {
+                return Err(TrackError::Closed);
+            }
+            // Meanwhile the aggregator may have taken the buffer as it stood.
+            if buffer.records.has_room_for(event) {
+                return Ok(buffer);
+            }
+            if !in_time {
+                return Err(TrackError::QueueFull);
+            }
+        }
+    }
+
+    /// Without threads the caller adds its full buffer up itself. A flush locks first the pipeline and then each buffer, so
+    /// the buffer is let go while the pipeline is locked.
+    fn absorb_inline<'a>(
+        &self,
+        inline: &Mutex<Inline>,
+        mine: &'a Mutex<Buffer>,
+        buffer: MutexGuard<'a, Buffer>,
+    ) -> Result<MutexGuard<'a, Buffer>, TrackError> {
+        drop(buffer);
+        inline.lock().make_room(self).map_err(|_| TrackError::QueueFull)?;
+        let full = std::mem::replace(&mut mine.lock().records, self.queue.empty_buffer());
+        inline.lock().absorb(self, full);
+        Ok(mine.lock())
+    }
+}
+
+/// Longer waits than this are as good as none at all.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+#[inline]
+fn checked_age(time: Timestamp, now: Timestamp) -> Result<Timestamp, TrackError> {
+    if time < now.plus_seconds(-MAX_AGE_SECONDS) { Err(TrackError::TooLate) } else { check_ahead(time, now) }
+}
+
+/// Refuses what lies further ahead than clocks may differ.
+#[inline]
+pub(crate) fn check_ahead(time: Timestamp, now: Timestamp) -> Result<Timestamp, TrackError> {
+    if time > now.plus_seconds(MAX_AHEAD_SECONDS) {
+        return Err(TrackError::TooFuture);
+    }
+    Ok(time)
+}
