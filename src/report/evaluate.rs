@@ -1,0 +1,317 @@
+//! Evaluating rules over a range, on one moment of the store.
+
+use std::collections::BTreeMap;
+
+use crate::definition::rule::{Rule, RuleKind};
+use crate::error::{Error, ErrorKind};
+use crate::report::query::{Answer, Query, Span, Value};
+use crate::sketch::union::Union;
+use crate::storage::batch::SeriesId;
+use crate::storage::sum::Sum;
+use crate::storage::{Series, Snapshot};
+use crate::time::bucket::{Bucket, Day, HOURS_PER_DAY, Hour, SECONDS_PER_DAY, SECONDS_PER_HOUR};
+use crate::time::range::{TimeRange, Unit};
+use crate::time::timestamp::Timestamp;
+
+/// The most steps of one series.
+const MAX_STEPS: i64 = 200_000;
+
+/// Rules whose series are known, ready to be evaluated over any range of one moment.
+pub(crate) struct Evaluation<'a> {
+    snapshot: &'a dyn Snapshot,
+    kind: RuleKind,
+    series: Vec<Series>,
+    /// The days that have data: a range of decades is not searched bucket by bucket.
+    days: Option<(u32, u32)>,
+    kept_from: (u32, u32),
+    since: Timestamp,
+    freshness: Option<Timestamp>,
+    now: Timestamp,
+    /// The instant that the question is asked for, if not now.
+    as_of: Option<Timestamp>,
+}
+
+impl<'a> Evaluation<'a> {
+    pub(crate) fn of(snapshot: &'a dyn Snapshot, query: &Query, clock_now: Timestamp) -> Result<Self, Error> {
+        let kind = query
+            .rules
+            .first()
+            .map(Rule::kind)
+            .ok_or_else(|| Error::new(ErrorKind::Usage, "the query names no event; name at least one"))?;
+        let series = query
+            .rules
+            .iter()
+            .filter(|rule| rule.kind() == kind)
+            .map(|rule| find(snapshot, rule))
+            .collect::<Result<Vec<_>, Error>>()?;
+        Ok(Self {
+            snapshot,
+            kind,
+            since: series.iter().map(|series| series.since).max().unwrap_or(Timestamp::EPOCH),
+            series,
+            days: snapshot.day_span()?,
+            kept_from: snapshot.kept_from()?,
+            freshness: snapshot.committed_at()?,
+            now: query.as_of.unwrap_or(clock_now),
+            as_of: query.as_of.filter(|as_of| *as_of < clock_now),
+        })
+    }
+
+    /// The answer over the span of the query.
+    pub(crate) fn value(&self, span: Span) -> Result<Answer, Error> {
+        match span {
+            Span::AllTime => self.all_time(),
+            Span::Range(range) => self.range(range),
+            Span::LastDays(0) => {
+                Err(Error::new(ErrorKind::Usage, "the last 0 days are no time; ask for at least one"))
+            }
+            Span::LastDays(days) => self.range(TimeRange::last_days(self.now, days)),
+        }
+    }
+
+    /// The answers for each step of a range.
+    pub(crate) fn steps(&self, span: Span, unit: Unit) -> Result<Vec<Answer>, Error> {
+        let range = match span {
+            Span::AllTime => match self.days {
+                None => return Ok(Vec::new()),
+                Some((first, last)) => {
+                    TimeRange::clamped(Day::from_index(first).start(), Day::from_index(last + 1).start())
+                }
+            },
+            Span::Range(range) => range,
+            Span::LastDays(days) => TimeRange::last_days(self.now, days),
+        };
+        if unit == Unit::Hour && self.is_by_day() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "uniques and values per property are kept by the day; ask for them by day, week or month",
+            ));
+        }
+        if range.piece_count(unit) > MAX_STEPS {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "the range {range} has more than {MAX_STEPS} steps; ask for larger steps or a shorter range"
+                ),
+            ));
+        }
+        range.pieces(unit).into_iter().map(|piece| self.range(piece)).collect()
+    }
+
+    fn is_by_day(&self) -> bool {
+        matches!(self.kind, RuleKind::Unique | RuleKind::PerValue)
+    }
+
+    fn all_time(&self) -> Result<Answer, Error> {
+        if let Some(as_of) = self.as_of {
+            // Whole buckets that began before the instant.
+            let step = if self.is_by_day() { SECONDS_PER_DAY } else { SECONDS_PER_HOUR };
+            let over = as_of.unix_seconds().rem_euclid(step);
+            let end = if over == 0 { as_of } else { as_of.plus_seconds(step - over) };
+            let mut answer = self.range(TimeRange::clamped(Timestamp::EPOCH, end))?;
+            answer.window = TimeRange::clamped(self.since.min(as_of), as_of);
+            answer.partial = over != 0;
+            return Ok(answer);
+        }
+        let mut total = Total::new(self.kind);
+        for series in &self.series {
+            match &mut total {
+                Total::Count(count) => {
+                    *count = count.saturating_add(self.snapshot.count(series.id, Bucket::ALL_TIME)?);
+                }
+                Total::Sum(sum) => sum.unite(self.snapshot.sum(series.id, Bucket::ALL_TIME)?),
+                Total::Unique(union) => {
+                    self.snapshot.all_time_sketches(series.id, &mut |blob| {
+                        union.unite_blob(blob).map_err(|error| of_series(error, series.id, "of some day"))
+                    })?;
+                }
+                Total::PerValue(values) => self.snapshot.per_value(series.id, Bucket::ALL_TIME, values)?,
+            }
+        }
+        Ok(self.answer(total, TimeRange::clamped(self.since.min(self.now), self.now), false))
+    }
+
+    fn range(&self, range: TimeRange) -> Result<Answer, Error> {
+        if self.is_by_day() && !range.is_whole_days() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "uniques and values per property are kept by the UTC day; {range} does not begin and end at midnight"
+                ),
+            ));
+        }
+        if !range.is_whole_hours() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "totals and sums are kept by the hour; {range} does not begin and end on a full hour"
+                ),
+            ));
+        }
+        let mut total = Total::new(self.kind);
+        if let Some(held) = self.held(range) {
+            let (hours, days) = held.hours_and_days();
+            self.refuse_removed(range, &hours, &days)?;
+            for series in &self.series {
+                for hour in &hours {
+                    self.add(&mut total, series.id, Bucket::hour(*hour), hour.start())?;
+                }
+                for day in days.clone().map(Day::from_index) {
+                    self.add(&mut total, series.id, Bucket::day(day), day.start())?;
+                }
+            }
+        }
+        let partial = range.to() > self.now || self.since > range.from();
+        Ok(self.answer(total, range, partial))
+    }
+
+    /// The part of the range that can have data: between the first and the last day of the store, and before `as_of`.
+    fn held(&self, range: TimeRange) -> Option<TimeRange> {
+        let (first, last) = self.days?;
+        let end = Day::from_index(last).start().plus_seconds(SECONDS_PER_DAY);
+        let first_kept =
+            if self.kept_from == (0, 0) { Day::from_index(first).start() } else { Timestamp::EPOCH };
+        let mut to = range.to().min(end);
+        if let Some(as_of) = self.as_of {
+            let step = if self.is_by_day() { SECONDS_PER_DAY } else { SECONDS_PER_HOUR };
+            to = to.min(as_of.plus_seconds(step - 1 - (as_of.unix_seconds() - 1).rem_euclid(step)));
+        }
+        let from = range.from().max(first_kept);
+        (from < to).then(|| TimeRange::clamped(from, to))
+    }
+
+    fn refuse_removed(
+        &self,
+        range: TimeRange,
+        hours: &[Hour],
+        days: &std::ops::Range<u32>,
+    ) -> Result<(), Error> {
+        let (hours_from, days_from) = self.kept_from;
+        let hour_gone = hours.first().is_some_and(|hour| hour.index() < hours_from);
+        let day_gone = !days.is_empty() && days.start < days_from;
+        if !hour_gone && !day_gone {
+            return Ok(());
+        }
+        let kept =
+            Hour::from_index(hours_from).start().max(Hour::from_index(days_from * HOURS_PER_DAY).start());
+        Err(Error::new(
+            ErrorKind::NotKept,
+            format!(
+                "retention has removed buckets of {range}; all that is finer than all time begins at {kept}"
+            ),
+        ))
+    }
+
+    fn add(
+        &self,
+        total: &mut Total,
+        series: SeriesId,
+        bucket: Bucket,
+        start: Timestamp,
+    ) -> Result<(), Error> {
+        match total {
+            Total::Count(count) => *count = count.saturating_add(self.snapshot.count(series, bucket)?),
+            Total::Sum(sum) => sum.unite(self.snapshot.sum(series, bucket)?),
+            Total::Unique(union) => self.snapshot.sketch(series, bucket, &mut |blob| {
+                union.unite_blob(blob).map_err(|error| of_series(error, series, &format!("of {start}")))
+            })?,
+            Total::PerValue(values) => self.snapshot.per_value(series, bucket, values)?,
+        }
+        Ok(())
+    }
+
+    fn answer(&self, total: Total, window: TimeRange, partial: bool) -> Answer {
+        let (value, standard_error) = match total {
+            Total::Count(count) => (Value::Count(count), 0.0),
+            Total::Sum(sum) => (Value::Sum { sum: sum.value(), saturated: sum.is_saturated() }, 0.0),
+            Total::Unique(union) => {
+                let estimate = union.estimate();
+                (Value::Unique(estimate.value), estimate.standard_error)
+            }
+            Total::PerValue(values) => (Value::PerValue(values), 0.0),
+        };
+        Answer { value, standard_error, window, since: self.since, partial, freshness: self.freshness }
+    }
+}
+
+/// A running total of one kind.
+enum Total {
+    Count(u64),
+    Sum(Sum),
+    Unique(Box<Union>),
+    PerValue(BTreeMap<String, u64>),
+}
+
+impl Total {
+    fn new(kind: RuleKind) -> Self {
+        match kind {
+            RuleKind::Count => Self::Count(0),
+            RuleKind::Sum => Self::Sum(Sum::default()),
+            RuleKind::Unique => Self::Unique(Box::new(Union::new())),
+            RuleKind::PerValue => Self::PerValue(BTreeMap::new()),
+        }
+    }
+}
+
+#[cold]
+fn of_series(error: Error, series: SeriesId, which: &str) -> Error {
+    Error::new(
+        ErrorKind::StoreDamaged,
+        format!("the sketch {which} of series {} is damaged: {error}; that day's uniques are lost", series.0),
+    )
+}
+
+/// The series of a rule; a rule without one is not recorded, which is something else than zero.
+fn find(snapshot: &dyn Snapshot, rule: &Rule) -> Result<Series, Error> {
+    if let Some(fault) = rule.fault() {
+        return Err(Error::new(ErrorKind::Usage, fault));
+    }
+    if let Some(series) = snapshot.series(&rule.key(), rule.kind())? {
+        return Ok(series);
+    }
+    if snapshot.series(&Rule::count(rule.event()).key(), RuleKind::Count)?.is_none() {
+        return Err(Error::new(
+            ErrorKind::UnknownEvent,
+            format!(
+                "the store has never recorded an event `{}`; correct the name, or add its definition",
+                rule.event()
+            ),
+        ));
+    }
+    Err(Error::new(
+        ErrorKind::NotRecorded,
+        format!(
+            "the store does not record `{}`; a metric with this rule makes it do so from then on:\n{}",
+            rule.key(),
+            yaml_of(rule)
+        ),
+    ))
+}
+
+/// The part of a metric's YAML that makes a store record the rule.
+fn yaml_of(rule: &Rule) -> String {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let mut yaml = format!("  events:\n  - name: {}\n", rule.event());
+    match (rule.kind(), rule.identifier()) {
+        (RuleKind::Sum, _) => yaml.push_str("    operator: sum(value)\n"),
+        (kind, Some(name)) => {
+            let suffix = if matches!(name, "user" | "project" | "namespace") { ".id" } else { "" };
+            yaml.push_str(&format!("    unique: {name}{suffix}\n"));
+            if kind == RuleKind::PerValue {
+                yaml.push_str("    operator: total\n");
+            }
+        }
+        _ => {}
+    }
+    if rule.filters().len() > 0 {
+        yaml.push_str("    filter:\n");
+    }
+    for (key, value) in rule.filters() {
+        let value = match (value.as_text(), value.as_number()) {
+            (Some(text), _) => quoted(text),
+            (None, number) => number.unwrap_or_default().to_string(),
+        };
+        yaml.push_str(&format!("      {key}: {value}\n"));
+    }
+    yaml
+}

@@ -1,0 +1,94 @@
+//! Metrics: the value of a definition at an instant.
+
+use crate::definition::metric::MetricDefinition;
+use crate::error::{Error, ErrorKind};
+use crate::report::evaluate::Evaluation;
+use crate::report::query::{Answer, Query};
+use crate::storage::Snapshot;
+use crate::time::frame::TimeFrame;
+use crate::time::range::{TimeRange, Window};
+use crate::time::timestamp::Timestamp;
+
+const DAYS_PER_WEEK: u32 = 7;
+
+/// The value of one metric, or why there is none.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// # use headcount::{Definitions, EventDefinition, MetricDefinition, Rule, Store, TimeFrame};
+/// # let definitions = Definitions::new()
+/// #     .event(EventDefinition::new("issue_created"))?
+/// #     .metric(MetricDefinition::new("counts.issues", TimeFrame::All).rule(Rule::count("issue_created")))?;
+/// # let store = Store::builder_in_memory().definitions(definitions).open()?;
+/// let metric = store.metric("counts.issues")?;
+/// assert_eq!(metric.outcome?.count(), Some(0));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct MetricValue {
+    /// The metric's place in the ping.
+    pub key_path: String,
+    /// Its value, or why there is none: [`ErrorKind::NotRecorded`], [`ErrorKind::NoSource`], [`ErrorKind::NotKept`] and the like.
+    /// A metric without a value is never 0.
+    pub outcome: Result<Answer, Error>,
+}
+
+/// How a metric is to be evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Evaluate {
+    /// Which weeks or days `7d` and `28d` mean.
+    pub window: Window,
+    /// The instant to evaluate at, instead of now.
+    pub as_of: Option<Timestamp>,
+}
+
+pub(crate) fn evaluate(
+    snapshot: &dyn Snapshot,
+    metric: &MetricDefinition,
+    how: Evaluate,
+    clock_now: Timestamp,
+) -> MetricValue {
+    let outcome = evaluate_rules(snapshot, metric, how, clock_now);
+    MetricValue { key_path: metric.key_path().to_owned(), outcome }
+}
+
+fn evaluate_rules(
+    snapshot: &dyn Snapshot,
+    metric: &MetricDefinition,
+    how: Evaluate,
+    clock_now: Timestamp,
+) -> Result<Answer, Error> {
+    if metric.rules().is_empty() {
+        let reason = metric.without_rules().map_or_else(
+            || format!("its data source `{}` is not connected", metric.data_source()),
+            ToOwned::to_owned,
+        );
+        return Err(Error::new(ErrorKind::NoSource, reason));
+    }
+    let now = how.as_of.unwrap_or(clock_now);
+    let mut query = Query::of_rules(metric.rules());
+    query.as_of = how.as_of;
+    if let Some(window) = window(metric.time_frame(), how.window, now) {
+        query = query.range(window);
+    }
+    Evaluation::of(snapshot, &query, clock_now)?.value(query.span).map_err(|error| match error.kind() {
+        ErrorKind::UnknownEvent => Error::new(ErrorKind::NotRecorded, error.to_string()),
+        _ => error,
+    })
+}
+
+/// The window of a time frame; `None` is everything.
+fn window(frame: TimeFrame, window: Window, now: Timestamp) -> Option<TimeRange> {
+    let weeks = match frame {
+        TimeFrame::SevenDays => 1,
+        TimeFrame::TwentyEightDays => 4,
+        TimeFrame::All | TimeFrame::None => return None,
+    };
+    Some(match window {
+        Window::Complete => TimeRange::complete_weeks(now, weeks),
+        Window::Rolling => TimeRange::last_days(now, weeks * DAYS_PER_WEEK),
+        Window::Current => TimeRange::current_weeks(now, weeks),
+    })
+}
