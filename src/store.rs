@@ -1,0 +1,331 @@
+//! The store: opens the parts, hands out trackers, closes in order.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::definition::Definitions;
+use crate::definition::rule::{Rule, RuleKind};
+use crate::definition::stored;
+use crate::error::{Error, ErrorKind};
+use crate::ingest::aggregate::Target;
+use crate::ingest::import::{self, ImportReport};
+use crate::ingest::intern::ValueNames;
+use crate::ingest::pipeline::{Mistake, Mode, Overflow, Pipeline, Settings};
+use crate::ingest::queue::QUEUE_BUFFERS;
+use crate::ingest::stats::Stats;
+use crate::ingest::tracker::Tracker;
+use crate::plan::{Plan, RuleIndex};
+use crate::report::metric::{Evaluate, MetricValue};
+use crate::report::query::{Answer, Query};
+use crate::report::reader::{Reader, stored_definitions};
+use crate::storage::Writer;
+use crate::storage::batch::ProducerId;
+use crate::storage::sqlite;
+use crate::time::clock::Clock;
+use crate::time::range::Unit;
+
+const DEFAULT_FLUSH_EVERY: Duration = Duration::from_secs(1);
+const SHORTEST_FLUSH_EVERY: Duration = Duration::from_millis(1);
+const DEFAULT_SKETCH_BYTES: usize = 64 * 1024 * 1024;
+const SMALLEST_SKETCH_BYTES: usize = 1024 * 1024;
+const DEFAULT_CLOSE_LIMIT: Duration = Duration::from_secs(30);
+
+/// A store of events, open for tracking and for answers. Cheap to clone, and usable from every thread.
+///
+/// Several processes may have one file open at once. What was tracked before [`Store::flush`] returned is durable; everything
+/// else follows within the flush interval. The last clone that is dropped closes the store, as [`Store::close`] does, within
+/// 5 seconds.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// use headcount::{Definitions, Event, EventDefinition, Query, Store};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("usage.db");
+/// let definitions = Definitions::new().event(EventDefinition::new("issue_created").identifier("user"))?;
+/// let store = Store::builder(&path).definitions(definitions).open()?;
+/// store.tracker().track(Event::new("issue_created").user(42));
+/// store.flush()?;
+/// assert_eq!(store.value(&Query::total("issue_created"))?.count(), Some(1));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pipeline: Pipeline,
+    reader: Reader,
+}
+
+/// How to open a store.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// use headcount::{Definitions, EventDefinition, Mistake, Mode, Store};
+///
+/// let store = Store::builder_in_memory()
+///     .definitions(Definitions::new().event(EventDefinition::new("issue_created"))?)
+///     .mode(Mode::Inline)
+///     .on_mistake(Mistake::Panic)
+///     .open()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is opened"]
+pub struct Builder {
+    place: Place,
+    definitions: Option<Definitions>,
+    recorded: Vec<Rule>,
+    settings: Settings,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    File(PathBuf),
+    Memory,
+}
+
+impl Store {
+    /// Begins to open the store at `path`, which is created if there is none.
+    pub fn builder(path: impl AsRef<Path>) -> Builder {
+        Builder::new(Place::File(path.as_ref().to_owned()))
+    }
+
+    /// Begins to open a store that lives in memory and ends with the process.
+    pub fn builder_in_memory() -> Builder {
+        Builder::new(Place::Memory)
+    }
+
+    /// A tracker of this store.
+    #[must_use]
+    pub fn tracker(&self) -> Tracker {
+        Tracker::new(Arc::clone(self.0.pipeline.shared()))
+    }
+
+    /// Blocks until every event that was tracked before this call, on any thread, is durably in the file. Flushes of several
+    /// threads share a commit.
+    ///
+    /// # Errors
+    ///
+    /// The reason of the commit that failed, such as [`ErrorKind::StoreFull`] or [`ErrorKind::StoreBusy`]; the events stay in
+    /// memory and are tried again. [`ErrorKind::Closed`] and [`ErrorKind::Forked`].
+    pub fn flush(&self) -> Result<(), Error> {
+        self.0.pipeline.flush()
+    }
+
+    /// Takes no more events, commits all that were taken, ends the threads, and reports what became of the events. Waits for
+    /// the disk up to 30 seconds. Answers go on.
+    ///
+    /// # Errors
+    ///
+    /// The reason of the commit that failed, and how many events are lost with it.
+    pub fn close(&self) -> Result<Stats, Error> {
+        self.close_within(DEFAULT_CLOSE_LIMIT)
+    }
+
+    /// As [`Store::close`], with another limit.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::close`].
+    pub fn close_within(&self, limit: Duration) -> Result<Stats, Error> {
+        self.0.pipeline.close(limit)
+    }
+
+    /// What became of the events that were tracked through this opened store.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.pipeline.shared().stats()
+    }
+
+    /// Imports lines of JSON, one event each, from 1970 on. `name` names the source: of the same source only what is new
+    /// counts, also after an import that was interrupted. `input` always begins with the first byte of the source.
+    ///
+    /// Bad lines are counted by reason and the rest goes on. Each 65,536 lines are committed together with the offset
+    /// behind them. Costs about 1 µs a line.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::SourceChanged`] when the part that was read before is no longer the same; [`ErrorKind::Io`] when the input
+    /// cannot be read; the reason of a commit that failed. What was committed stays, and the import can be repeated.
+    pub fn import(&self, name: &str, input: impl Read) -> Result<ImportReport, Error> {
+        let mut target = self.0.pipeline.shared().target.clone();
+        target.producer = ProducerId(sqlite::random()?);
+        let known = |name: &str| self.0.reader.read(|snapshot| snapshot.source(name));
+        import::import(&self.0.pipeline, target, known, name, input)
+    }
+
+    /// Reads the store; the same as the answers below, for handing on.
+    #[must_use]
+    pub fn reader(&self) -> &Reader {
+        &self.0.reader
+    }
+
+    /// Answers a query. Events that are not flushed are not in the answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::value`].
+    pub fn value(&self, query: &Query) -> Result<Answer, Error> {
+        self.0.reader.value(query)
+    }
+
+    /// Answers a query for each step of its range.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::series`].
+    pub fn series(&self, query: &Query, unit: Unit) -> Result<Vec<Answer>, Error> {
+        self.0.reader.series(query, unit)
+    }
+
+    /// Evaluates a metric with GitLab's complete weeks, now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::metric`].
+    pub fn metric(&self, key_path: &str) -> Result<MetricValue, Error> {
+        self.0.reader.metric(key_path)
+    }
+
+    /// Evaluates a metric with another window, or at another instant.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::metric`].
+    pub fn metric_with(&self, key_path: &str, how: Evaluate) -> Result<MetricValue, Error> {
+        self.0.reader.metric_with(key_path, how)
+    }
+}
+
+impl Builder {
+    fn new(place: Place) -> Self {
+        Self {
+            place,
+            definitions: None,
+            recorded: Vec::new(),
+            settings: Settings {
+                clock: Clock::system(),
+                mode: Mode::default(),
+                overflow: Overflow::default(),
+                mistake: Mistake::default(),
+                flush_every: DEFAULT_FLUSH_EVERY,
+                max_sketch_bytes: DEFAULT_SKETCH_BYTES,
+                queue_buffers: QUEUE_BUFFERS,
+            },
+        }
+    }
+
+    /// The events and metrics. Default: those that the store keeps from when it was last opened with some.
+    pub fn definitions(mut self, definitions: Definitions) -> Self {
+        self.definitions = Some(definitions);
+        self
+    }
+
+    /// Records this rule too, besides those that metrics name. May be called several times. Default: none.
+    pub fn record(mut self, rule: Rule) -> Self {
+        self.recorded.push(rule);
+        self
+    }
+
+    /// Where the time comes from. Default: the system.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.settings.clock = clock.into();
+        self
+    }
+
+    /// Where events are added up and committed. Default: [`Mode::Background`].
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.settings.mode = mode;
+        self
+    }
+
+    /// What happens when the queue is full. Default: [`Overflow::Refuse`].
+    pub fn on_overflow(mut self, overflow: Overflow) -> Self {
+        self.settings.overflow = overflow;
+        self
+    }
+
+    /// What `track` does when the call itself is wrong. Default: [`Mistake::Count`].
+    pub fn on_mistake(mut self, mistake: Mistake) -> Self {
+        self.settings.mistake = mistake;
+        self
+    }
+
+    /// How long events may stay in memory, at the least 1 ms. Default: 1 second.
+    pub fn flush_every(mut self, interval: Duration) -> Self {
+        self.settings.flush_every = interval.max(SHORTEST_FLUSH_EVERY);
+        self
+    }
+
+    /// How much memory live sketches may take before the coldest are committed and dropped, at the least 1 MiB. Default: 64 MiB.
+    pub fn sketch_memory(mut self, bytes: usize) -> Self {
+        self.settings.max_sketch_bytes = bytes.max(SMALLEST_SKETCH_BYTES);
+        self
+    }
+
+    /// Opens the store, and starts its threads in [`Mode::Background`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Definitions`] when there are none, or a rule needs what its event does not declare;
+    /// [`ErrorKind::StoreNewer`], [`ErrorKind::StoreDamaged`], [`ErrorKind::StoreBusy`], [`ErrorKind::ReadOnly`] and
+    /// [`ErrorKind::Io`] when the file cannot be opened.
+    pub fn open(self) -> Result<Store, Error> {
+        let now = self.settings.clock.now();
+        if let (Place::File(path), None) = (&self.place, &self.definitions)
+            && !path.exists()
+        {
+            return Err(no_definitions().context(path.display()));
+        }
+        let (mut writer, storage) = match &self.place {
+            Place::File(path) => sqlite::open(path, now)?,
+            Place::Memory => sqlite::in_memory(now)?,
+        };
+        let reader = Reader::new(Arc::new(storage), self.settings.clock.clone(), None);
+        let given = self.definitions.map(|definitions| (definitions, self.recorded.clone()));
+        let (definitions, recorded) = match given {
+            Some(given) => given,
+            None => {
+                let (definitions, mut recorded) =
+                    reader.read(stored_definitions)?.ok_or_else(no_definitions)?;
+                recorded.extend(self.recorded);
+                (definitions, recorded)
+            }
+        };
+        let plan = Plan::compile(&definitions, &recorded)?;
+        let series = writer.register(plan.rules(), now)?;
+        writer.keep_definitions(&definitions.to_json()?, &stored::rules_to_json(recorded)?)?;
+        let mut names = ValueNames::default();
+        for (rule, id) in plan
+            .rules()
+            .iter()
+            .zip(&series)
+            .enumerate()
+            .filter_map(|(index, (rule, id))| (rule.kind() == RuleKind::PerValue).then_some((index, id)))
+        {
+            names.add_rule(RuleIndex(u32::try_from(rule).unwrap_or(u32::MAX)), writer.value_names(*id)?);
+        }
+        let target = Target {
+            plan: Arc::new(plan),
+            series: series.into(),
+            names: Arc::new(names),
+            producer: ProducerId(sqlite::random()?),
+        };
+        let pipeline = Pipeline::start(target, self.settings, Box::new(writer))?;
+        Ok(Store(Arc::new(Inner { pipeline, reader: reader.with_definitions(definitions) })))
+    }
+}
+
+#[cold]
+fn no_definitions() -> Error {
+    Error::new(
+        ErrorKind::Definitions,
+        "there are no definitions yet, so no event could be tracked; give some when the store is first opened",
+    )
+}
