@@ -96,6 +96,9 @@ impl Plan {
             ));
         }
         for rule in recorded {
+            if let Some(fault) = rule.fault() {
+                return Err(Error::new(ErrorKind::Definitions, fault));
+            }
             if definitions.find_event(rule.event()).is_none() {
                 return Err(Error::new(
                     ErrorKind::Definitions,

@@ -6,6 +6,9 @@ use crate::definition::nearest::hint;
 use crate::definition::rule::{MAX_NAME_BYTES, Rule, RuleKind};
 use crate::time::frame::TimeFrame;
 
+/// Names that an identifier cannot have: they mean something else in a rule or in a line of an import.
+const RESERVED: [&str; 6] = ["event", "time", "label", "property", "value", "additional_properties"];
+
 /// A part of a rule, so that a problem can be placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::definition) enum RulePart<'a> {
@@ -29,6 +32,9 @@ pub(in crate::definition) fn name_fault(name: &str) -> Option<String> {
 pub(in crate::definition) fn identifier_fault(name: &str) -> Option<String> {
     if let Some(fault) = name_fault(name) {
         return Some(fault);
+    }
+    if RESERVED.contains(&name) {
+        return Some("means something else in events; declare a property, or choose another name".to_owned());
     }
     let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     let starts_with_letter = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());

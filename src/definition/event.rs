@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The additional properties with a fixed type: `label` and `property` are texts, `value` is a number.
-pub(crate) const BASE_PROPERTIES: [&str; 3] = ["label", "property", "value"];
 /// Most identifiers that one event declares.
 pub(crate) const MAX_IDENTIFIERS: usize = 64;
 /// Most additional properties that one event declares.

@@ -13,6 +13,7 @@ use crate::definition::problems::{Place, Position, Problems};
 use crate::definition::read::metric::ReadMetric;
 use crate::definition::read::rule::RulePlaces;
 use crate::definition::read::{Read, read};
+use crate::definition::rule::Rule;
 use crate::definition::words::MetricStatus;
 use crate::definition::yaml::MAX_FILE_BYTES;
 use crate::error::{Error, ErrorKind, Problem};
@@ -221,7 +222,7 @@ impl Loading {
         (self.definitions, self.problems)
     }
 
-    fn check_rule(&mut self, rule: &crate::definition::rule::Rule, places: &RulePlaces, metric: &ReadMetric) {
+    fn check_rule(&mut self, rule: &Rule, places: &RulePlaces, metric: &ReadMetric) {
         let place = |at: Position| Place { file: Arc::clone(&metric.place.file), at };
         let Some(event) = self.definitions.find_event(rule.event()) else {
             self.hints += 1;

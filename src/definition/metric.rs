@@ -198,8 +198,4 @@ impl MetricDefinition {
         self.0.without_rules.as_deref()
     }
 
-    /// The free-form options that the definition hands to the source of the value.
-    pub(crate) fn options(&self) -> Option<&serde_json::Value> {
-        self.0.options.as_ref()
-    }
 }

@@ -11,6 +11,8 @@ mod problems;
 #[cfg(feature = "yaml")]
 mod read;
 pub(crate) mod rule;
+#[cfg(feature = "yaml")]
+mod scalar;
 pub(crate) mod stored;
 pub(crate) mod words;
 #[cfg(feature = "yaml")]

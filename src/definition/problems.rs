@@ -48,21 +48,22 @@ pub(in crate::definition) struct Problems {
 
 impl Problems {
     pub(in crate::definition) fn error(&mut self, place: &Place, message: String) {
-        self.errors += 1;
-        if self.errors <= MAX_PROBLEMS {
-            self.list.push(problem(Severity::Error, place, message));
-        }
+        self.push(Severity::Error, place, message);
     }
 
-    pub(in crate::definition) fn warning(&mut self, place: &Place, message: String) {
-        self.warnings += 1;
-        if self.warnings <= MAX_PROBLEMS {
-            self.list.push(problem(Severity::Warning, place, message));
+    fn push(&mut self, severity: Severity, place: &Place, message: String) {
+        let count = match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        *count += 1;
+        if *count <= MAX_PROBLEMS {
+            let last = *count == MAX_PROBLEMS;
+            let message =
+                if last { format!("{message} (further ones are counted, not listed)") } else { message };
+            let (file, Position { line, column }) = (place.file.to_string(), place.at);
+            self.list.push(Problem { severity, file, line, column, message });
         }
-    }
-
-    pub(in crate::definition) fn has_errors(&self) -> bool {
-        self.errors > 0
     }
 
     /// The problems in the order of files and places.
@@ -92,8 +93,16 @@ impl Problems {
     }
 }
 
-fn problem(severity: Severity, place: &Place, message: String) -> Problem {
-    Problem { severity, file: place.file.to_string(), line: place.at.line, column: place.at.column, message }
+/// Definitions built in code have no warnings.
+#[cfg(feature = "yaml")]
+impl Problems {
+    pub(in crate::definition) fn warning(&mut self, place: &Place, message: String) {
+        self.push(Severity::Warning, place, message);
+    }
+
+    pub(in crate::definition) fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
 }
 
 /// The beginning of a text, for messages: definitions are untrusted and may be long.
@@ -102,5 +111,30 @@ pub(in crate::definition) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(EXCERPT_CHARS) {
         None => text.escape_debug().to_string(),
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default().escape_debug()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_beyond_the_limit_are_counted() {
+        let mut problems = Problems::default();
+        for _ in 0..=MAX_PROBLEMS {
+            problems.push(Severity::Warning, &Place::code(), "odd".to_owned());
+        }
+        for _ in 0..=MAX_PROBLEMS {
+            problems.error(&Place::code(), "wrong".to_owned());
+        }
+        let error = problems.into_warnings().unwrap_err();
+        assert_eq!(error.problems().len(), MAX_PROBLEMS);
+        assert!(error.to_string().starts_with("the definitions have 10001 errors; the first 10000 are"));
+    }
+
+    #[test]
+    fn excerpts_are_short_and_printable() {
+        assert_eq!(excerpt("a\nb"), "a\\nb");
+        assert_eq!(excerpt(&"é".repeat(100)), format!("{}...", "é".repeat(60)));
     }
 }

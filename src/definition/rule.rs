@@ -77,7 +77,7 @@ impl Rule {
         Self::new(event.into(), Measure::Sum)
     }
 
-    /// Counts the distinct values of an identifier (`user`) or a property (`label`).
+    /// Counts the distinct values of an identifier (`user`) or a property (`label`); an identifier, if the event declares both.
     #[must_use]
     pub fn unique(event: impl Into<String>, identifier: impl Into<String>) -> Self {
         Self::new(event.into(), Measure::Unique(identifier.into()))
@@ -216,5 +216,80 @@ pub(in crate::definition) mod stored {
         deserializer: D,
     ) -> Result<Vec<Rule>, D::Error> {
         Ok(Vec::<Selection>::deserialize(deserializer)?.into_iter().map(Rule).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name() -> impl Strategy<Value = String> {
+        "[a%:,\\[\\]\\-. 5é]{1,3}"
+    }
+
+    fn value() -> impl Strategy<Value = FilterValue> {
+        prop_oneof![
+            "[-+0-9.eE,:%\\] a]{0,4}".prop_map(FilterValue::from),
+            (-20_i32..20).prop_map(FilterValue::from),
+            (-20_i32..20).prop_map(|tenths| FilterValue::from(f64::from(tenths) / 10.0)),
+            any::<f64>().prop_filter_map("finite", FilterValue::number),
+        ]
+    }
+
+    fn rule() -> impl Strategy<Value = Rule> {
+        let filters = proptest::collection::vec((name(), value()), 0..3);
+        (name(), name(), 0..4, filters).prop_map(|(event, identifier, kind, filters)| {
+            let rule = match kind {
+                0 => Rule::count(event),
+                1 => Rule::sum(event),
+                2 => Rule::unique(event, identifier),
+                _ => Rule::per_value(event, identifier),
+            };
+            filters.into_iter().fold(rule, |rule, (key, value)| rule.filter(key, value))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn different_rules_have_different_keys(a in rule(), b in rule()) {
+            prop_assert_eq!(a.key() == b.key(), a == b);
+            prop_assert!(a.key().is_ascii());
+        }
+
+        #[test]
+        fn a_rule_survives_storage(rule in rule()) {
+            let json = serde_json::to_string(&rule.0).unwrap();
+            prop_assert_eq!(Rule(serde_json::from_str(&json).unwrap()), rule);
+        }
+    }
+
+    #[test]
+    fn a_text_never_has_the_key_of_a_number() {
+        for number in [0.0, 60.0, -1.5, 1e21, 5e-324, f64::MAX] {
+            let as_number = Rule::count("x").filter("k", number);
+            let as_text = Rule::count("x").filter("k", number.to_string());
+            assert_ne!(as_number.key(), as_text.key());
+        }
+    }
+
+    #[test]
+    fn rules_that_no_store_can_keep_say_why() {
+        let many = (0..=MAX_FILTERS).fold(Rule::count("x"), |rule, key| rule.filter(format!("k{key}"), 1));
+        for (rule, reason) in [
+            (Rule::count(""), "has no name"),
+            (Rule::unique("x", ""), "the identifier"),
+            (Rule::count("x".repeat(257)), "257 bytes"),
+            (Rule::count("x").filter("", "y"), "filter key"),
+            (Rule::count("x").filter("k", f64::INFINITY), "finite"),
+            (Rule::count("x").filter("k", "y".repeat(257)), "257 bytes"),
+            (many, "33 properties"),
+        ] {
+            assert!(rule.fault().is_some_and(|fault| fault.contains(reason)), "{reason}");
+        }
+        assert_eq!(Rule::unique("x", "user").filter("label", "web").fault(), None);
     }
 }

@@ -109,3 +109,74 @@ pub(crate) fn rules_from_json(json: &str) -> Result<Vec<Rule>, Error> {
             .with_source(source)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::frame::TimeFrame;
+
+    fn sample() -> Definitions {
+        let event =
+            EventDefinition::new("e").description("ü").identifier("device").value().custom("c").removed();
+        let sum = Rule::sum("e").filter("c", 12.4).filter("value", 0.1 + 0.2);
+        let metric = |key_path: &str| MetricDefinition::new(key_path, TimeFrame::All);
+        Definitions::new()
+            .event(event)
+            .and_then(|all| all.metric(metric("a.sum").rule(sum)))
+            .and_then(|all| all.metric(metric("a.devices").rule(Rule::unique("e", "device"))))
+            .and_then(|all| {
+                all.metric(metric("a.values").rule(Rule::per_value("e", "c").filter("c", "12.4")))
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn definitions_survive_storage() {
+        let json = sample().to_json().unwrap();
+        assert_eq!(Definitions::from_json(&json).unwrap(), sample());
+        assert_eq!(Definitions::from_json(&json).unwrap().to_json().unwrap(), json);
+    }
+
+    #[cfg(feature = "yaml")]
+    #[test]
+    fn definitions_from_yaml_survive_storage() {
+        let event = "action: e\ncategory: C\nmilestone: '1.0'\nextra_properties: {a: [1, null, .5]}\n\
+            classification: duo\nextra_trackers: [{tracking_class: X}]\ntiers: [free]\n";
+        let metric = "key_path: k\ndata_source: redis_hll\ntime_frame: [7d, 28d]\nstatus: broken\n\
+            options: {aggregate: {operator: OR, attribute: project_id}, events: [e, f]}\ndata_category: standard\n";
+        let hopeless = "key_path: l\ndata_source: redis\ntime_frame: all\n";
+        let loaded = Definitions::embedded(&[("e", event), ("m", metric), ("l", hopeless)]).unwrap();
+        let stored = Definitions::from_json(&loaded.to_json().unwrap()).unwrap();
+        assert_eq!(stored, loaded);
+        assert_eq!(stored.find_metric("l").unwrap().without_rules(), Some("it names no events"));
+    }
+
+    #[cfg(feature = "yaml")]
+    #[test]
+    fn gitlabs_own_definitions_survive_storage() {
+        // Whether the machine must have them is asserted where they are loaded through the public interface.
+        let Some(folder) = std::env::var_os("HEADCOUNT_GITLAB_DEFINITIONS") else { return };
+        let loaded = Definitions::load(std::path::Path::new(&folder).join("config")).unwrap();
+        assert_eq!(Definitions::from_json(&loaded.to_json().unwrap()).unwrap(), loaded);
+    }
+
+    #[test]
+    fn what_is_no_stored_definition_is_refused() {
+        let json = sample().to_json().unwrap();
+        for (text, reason) in [
+            (String::new(), "unknown shape"),
+            ("[]".to_owned(), "unknown shape"),
+            (r#"{"version":2,"events":[]}"#.to_owned(), "of shape 2"),
+            (json.replacen("\"removed\"", "\"retired\"", 1), "unknown shape"),
+            (json.replacen("\"internal_events\"", "\"external\"", 1), "unknown shape"),
+            (json.replacen("\"12.4\"", "\"12,4\"", 1), "unknown shape"),
+            (json.replacen("\"12.4\"", "\"NaN\"", 1), "unknown shape"),
+            (json.replacen("\"action\":\"e\"", "\"action\":\"\"", 1), "must not be empty"),
+            (json.replacen("\"a.sum\"", "\"a.devices\"", 1), "already defined"),
+        ] {
+            let error = Definitions::from_json(&text).expect_err(reason);
+            assert_eq!(error.kind(), ErrorKind::Definitions);
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+    }
+}

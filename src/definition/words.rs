@@ -135,10 +135,9 @@ macro_rules! stored_as_word {
             impl<'de> serde::Deserialize<'de> for Stored<$name> {
                 fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                     let word = String::deserialize(deserializer)?;
-                    match $name::from_word(&word) {
-                        Some(known) => Ok(Self(known)),
-                        None => Err(serde::de::Error::custom(format!("unknown word `{word}`"))),
-                    }
+                    $name::from_word(&word)
+                        .map(Self)
+                        .ok_or_else(|| serde::de::Error::unknown_variant(&word, $name::WORDS))
                 }
             }
         )+

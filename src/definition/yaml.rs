@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use granit_parser::{Event, Marker, Parser, ScalarStyle};
+use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError};
 
 use crate::definition::problems::{Position, excerpt};
+use crate::definition::scalar::resolve;
 
 /// Largest YAML file, in bytes.
 pub(in crate::definition) const MAX_FILE_BYTES: usize = 1 << 20;
@@ -138,10 +139,7 @@ impl Tree {
         options.block_nesting_limit = MAX_DEPTH;
         let mut parser = Parser::new_from_str_with_options(text, options);
         while let Some(next) = parser.next_event() {
-            let (event, span) = next.map_err(|error| Fault {
-                at: position(error.marker()),
-                message: format!("this is not valid YAML: {}", error.info()),
-            })?;
+            let (event, span) = next.map_err(|error| syntax_fault(&error, text))?;
             let at = position(&span.start);
             if let Some(tag) = event.tag().filter(|tag| !is_core(tag)) {
                 return Err(Fault {
@@ -280,6 +278,31 @@ impl Tree {
     }
 }
 
+fn syntax_fault(error: &ScanError, text: &str) -> Fault {
+    let at = position(error.marker());
+    match error.kind() {
+        ErrorKind::RecursionLimitExceeded => too_deep(at),
+        // The parser names where the text before the tab begins, perhaps lines above.
+        ErrorKind::TabInPlainScalar | ErrorKind::TabInIndentation | ErrorKind::TabInBlockIndentation => {
+            Fault {
+                at: tab_after(error.marker(), text).unwrap_or(at),
+                message: "this is not valid YAML: a tab indents the line; use spaces".to_owned(),
+            }
+        }
+        _ => Fault { at, message: format!("this is not valid YAML: {}", error.info()) },
+    }
+}
+
+/// The first tab in the indentation of a line at or after a place.
+fn tab_after(marker: &Marker, text: &str) -> Option<Position> {
+    let lines = text.split('\n').enumerate().skip(marker.line().saturating_sub(1));
+    lines.into_iter().find_map(|(index, line)| {
+        let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
+        let column = line.get(..indentation)?.find('\t')?;
+        Some(position(&Marker::new(0, index + 1, column)))
+    })
+}
+
 fn as_key(node: Node, places: &mut BTreeMap<String, Position>, faults: &mut Vec<Fault>) -> Key {
     let at = node.at;
     let message = match node.value {
@@ -318,36 +341,33 @@ fn is_core(tag: &granit_parser::Tag) -> bool {
     ["str", "seq", "map", "int", "float", "bool", "null"].iter().any(|name| tag.is_yaml_core_schema_tag(name))
 }
 
-/// Resolves a plain scalar by the core schema of YAML 1.2.
-fn resolve(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    match number(text) {
-        Some(number) => Value::Number(number, text.to_owned()),
-        None => Value::Text(text.to_owned()),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn number(text: &str) -> Option<f64> {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
-        return Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY });
+    #[test]
+    fn nodes_know_their_place_in_characters() {
+        let (root, faults) = parse("# c\nä: 'x'\nb:\n  - {é: 1, k: \"2\"}\n");
+        assert!(faults.is_empty());
+        let Some(Node { value: Value::Map(entries), .. }) = root else { panic!("a mapping") };
+        let place = |at: Position| (at.line, at.column);
+        assert_eq!(place(entries[0].at), (2, 1));
+        assert_eq!(place(entries[0].value.at), (2, 4));
+        let Value::List(items) = &entries[1].value.value else { panic!("a list") };
+        let Value::Map(inner) = &items[0].value else { panic!("a mapping") };
+        assert_eq!(place(items[0].at), (4, 5));
+        assert_eq!(place(inner[1].at), (4, 12));
+        assert_eq!(place(inner[1].value.at), (4, 15));
+        assert!(matches!(inner[0].value.value, Value::Number(..)));
+        assert!(matches!(inner[1].value.value, Value::Text(_)));
     }
-    if matches!(text, ".nan" | ".NaN" | ".NAN") {
-        return Some(f64::NAN);
+
+    #[test]
+    fn tags_force_text_and_a_byte_order_mark_is_skipped() {
+        let (root, faults) = parse("\u{feff}a: !!str 5\n");
+        assert!(faults.is_empty(), "{faults:?}");
+        let Some(Node { value: Value::Map(entries), .. }) = root else { panic!("a mapping") };
+        assert_eq!(entries[0].key, "a");
+        assert!(matches!(&entries[0].value.value, Value::Text(text) if text == "5"));
     }
-    for (prefix, radix) in [("0x", 16), ("0o", 8)] {
-        if let Some(digits) = text.strip_prefix(prefix) {
-            let digits = digits.bytes().all(|byte| byte.is_ascii_alphanumeric()).then_some(digits)?;
-            return u32::from_str_radix(digits, radix).ok().map(f64::from);
-        }
-    }
-    // What is left of Rust's syntax for floats is YAML's, but for the words `inf`, `infinity` and `nan`.
-    let decimal = unsigned.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte))
-        && unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    if decimal { text.parse().ok() } else { None }
 }

@@ -347,7 +347,7 @@ fn read_category(fields: Fields<'_>, report: &mut Report<'_>) -> DataCategory {
     DataCategory::from_word(word).unwrap_or_else(|| {
         let read = DataCategory::from_word(&word.to_lowercase()).unwrap_or(DataCategory::Optional);
         let message = unknown_word("data_category", word, DataCategory::WORDS);
-        report.warning(entry.value.at, format!("{message} It is read as {read}."));
+        report.warning(entry.value.at, format!("{message} (read as {read})"));
         read
     })
 }
