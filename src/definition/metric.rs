@@ -197,5 +197,4 @@ impl MetricDefinition {
     pub fn without_rules(&self) -> Option<&str> {
         self.0.without_rules.as_deref()
     }
-
 }

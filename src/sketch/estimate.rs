@@ -52,10 +52,12 @@ impl Estimate {
     pub(super) fn of_codes(codes: usize) -> Self {
         let cells = f64::from(1_u32 << CODE_INDEX_BITS);
         let taken = f64::from(u32::try_from(codes).unwrap_or(u32::MAX)).min(cells - 1.0);
+        if codes < 2 {
+            // One identifier cannot collide with another: the answer is exact and says so.
+            return Self { value: taken, standard_error: 0.0 };
+        }
         let value = -cells * (-taken / cells).ln_1p();
-        let standard_error =
-            if codes < 2 { 0.0 } else { (value / CODES_PER_STANDARD_ERROR).max(SMALLEST_CODES_ERROR) };
-        Self { value, standard_error }
+        Self { value, standard_error: (value / CODES_PER_STANDARD_ERROR).max(SMALLEST_CODES_ERROR) }
     }
 
     /// The improved raw estimator (Ertl, "New cardinality estimation algorithms for HyperLogLog sketches", 2017, algorithm 6),
@@ -122,7 +124,7 @@ mod tests {
     fn empty_and_single_are_exact() {
         assert_eq!(Estimate::of_codes(0), Estimate { value: 0.0, standard_error: 0.0 });
         let one = Estimate::of_codes(1);
-        assert_eq!((one.rounded(), one.standard_error), (1, 0.0));
+        assert_eq!((one.value, one.rounded(), one.standard_error), (1.0, 1, 0.0));
         assert_eq!(Estimate::of_registers(&Registers::new()).rounded(), 0);
     }
 

@@ -15,7 +15,6 @@ pub(crate) const UNION_CODES_LIMIT: usize = 262_144;
 #[derive(Clone, Debug)]
 pub(crate) struct Union(State<UNION_CODES_LIMIT>);
 
-#[allow(dead_code, reason = "the reports that unite sketches are built on this")]
 impl Union {
     pub(crate) fn new() -> Self {
         Self(State::new())
