@@ -160,6 +160,28 @@ impl Store {
         import::import(&self.0.pipeline, target, known, name, input)
     }
 
+    /// The source that a new one of this name continues: the known source whose bytes `input` begins with, as after a log was
+    /// rotated. `None` when the name is known already, or nothing matches. Reads `input` up to the furthest known offset.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] when the input cannot be read, and the errors of reading the store.
+    pub fn renamed_source(&self, name: &str, input: impl Read) -> Result<Option<String>, Error> {
+        if self.0.reader.read(|snapshot| snapshot.source(name))?.is_some() {
+            return Ok(None);
+        }
+        import::find_renamed(self.0.reader.read(|snapshot| snapshot.sources())?, input)
+    }
+
+    /// Gives a source another name, under which it is continued; the old name is then free for a new source.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::SourceChanged`] when there is no such source or the new name is taken; the reason of a failed commit.
+    pub fn rename_source(&self, old: &str, new: &str) -> Result<(), Error> {
+        import::rename(&self.0.pipeline, ProducerId(sqlite::random()?), old, new)
+    }
+
     /// Reads the store; the same as the answers below, for handing on.
     #[must_use]
     pub fn reader(&self) -> &Reader {

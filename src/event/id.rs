@@ -120,7 +120,6 @@ fn with_decimal<R>(mut magnitude: u64, negative: bool, f: impl FnOnce(&str) -> R
     let mut bytes = [b'0'; MAX_INTEGER_BYTES];
     let mut start = MAX_INTEGER_BYTES;
     for place in bytes.iter_mut().rev() {
-        #[expect(clippy::cast_possible_truncation, reason = "a digit is below 10")]
         let digit = (magnitude % 10) as u8;
         *place = b'0' + digit;
         start -= 1;

@@ -14,7 +14,7 @@ use crate::ingest::record::Records;
 use crate::ingest::tracker::check_ahead;
 use crate::plan::{EventIndex, EventPlan};
 use crate::storage::Commit;
-use crate::storage::batch::{LedgerEntry, SourceAdvance, SourceState};
+use crate::storage::batch::{Batch, LedgerEntry, ProducerId, SourceAdvance, SourceState};
 use crate::time::bucket::Hour;
 use crate::time::timestamp::Timestamp;
 
@@ -52,8 +52,10 @@ const READ_BUFFER_BYTES: usize = 256 * 1024;
 pub struct ImportReport {
     /// The name of the source.
     pub name: String,
-    /// Lines that this import read, without those that earlier imports had read.
+    /// Lines that this import read, without those that earlier imports had read: `accepted + rejected + blank`.
     pub lines: u64,
+    /// Lines without anything in them.
+    pub blank: u64,
     /// Lines that were counted as events.
     pub accepted: u64,
     /// Lines that earlier imports of the same source had read.
@@ -110,6 +112,46 @@ pub(crate) fn import(
     import.skip_known(&before)?;
     import.run(&known)?;
     Ok(import.report)
+}
+
+/// The known source whose bytes the input begins with, the one that is read furthest: a log that was rotated has a new name.
+pub(crate) fn find_renamed(
+    sources: Vec<(String, SourceState)>,
+    input: impl Read,
+) -> Result<Option<String>, Error> {
+    let mut by_offset: Vec<_> = sources.into_iter().filter(|(_, state)| state.offset > 0).collect();
+    by_offset.sort_by_key(|(_, state)| state.offset);
+    let mut source = Source::new(input);
+    let mut found = None;
+    for (name, state) in by_offset {
+        let length = state.offset - source.offset;
+        let skipped = source.skip(length).map_err(|error| {
+            Error::new(
+                ErrorKind::Io,
+                format!("reading the source failed after byte {}: {error}", source.offset),
+            )
+        })?;
+        if skipped < length {
+            break;
+        }
+        if source.digest() == state.digest {
+            found = Some(name);
+        }
+    }
+    Ok(found)
+}
+
+/// Gives a source another name, as its file has another one.
+pub(crate) fn rename(pipeline: &Pipeline, producer: ProducerId, old: &str, new: &str) -> Result<(), Error> {
+    let mut batch = Batch::empty(producer, 1, pipeline.shared().settings.clock.now());
+    batch.renamed_source = Some((old.to_owned(), new.to_owned()));
+    match pipeline.commit(&Arc::new(batch))? {
+        Commit::Applied | Commit::Repeated => Ok(()),
+        Commit::Overtaken => Err(Error::new(
+            ErrorKind::SourceChanged,
+            format!("the source `{old}` could not be continued as `{new}`: it is gone, or the name is taken"),
+        )),
+    }
 }
 
 struct Import<'a, R> {
@@ -172,6 +214,7 @@ impl<R: Read> Import<'_, R> {
         let text = line.trim_ascii();
         if text.is_empty() && end != LineEnd::TooLong {
             self.consume(line, end);
+            self.report.blank += 1;
             return;
         }
         let outcome = if end == LineEnd::TooLong {
@@ -185,8 +228,6 @@ impl<R: Read> Import<'_, R> {
             return;
         }
         self.consume(line, end);
-        self.read.lines += 1;
-        self.report.lines += 1;
         match outcome {
             Ok(()) => {
                 self.read.accepted += 1;
@@ -205,6 +246,8 @@ impl<R: Read> Import<'_, R> {
     fn consume(&mut self, line: &[u8], end: LineEnd) {
         self.source.consume(line, end);
         self.read.offset = self.source.offset;
+        self.read.lines += 1;
+        self.report.lines += 1;
     }
 
     fn take_event(&mut self, line: &Line<'_>) -> Result<(), &'static str> {
@@ -265,7 +308,7 @@ impl<R: Read> Import<'_, R> {
         let commit = loop {
             match self.pipeline.commit(&batch) {
                 Err(error) if attempt < COMMIT_ATTEMPTS && error.kind() == ErrorKind::StoreBusy => {
-                    attempt += 1
+                    attempt += 1;
                 }
                 outcome => {
                     break outcome.map_err(|error| {
@@ -332,6 +375,10 @@ struct Source<R> {
 }
 
 impl<R: Read> Source<R> {
+    fn new(input: R) -> Self {
+        Self { input: BufReader::with_capacity(READ_BUFFER_BYTES, input), digest: Sha256::new(), offset: 0 }
+    }
+
     /// Reads over so many bytes; returns how many there were.
     fn skip(&mut self, length: u64) -> std::io::Result<u64> {
         let mut left = length;

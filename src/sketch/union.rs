@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::sketch::estimate::Estimate;
 use crate::sketch::state::State;
+#[cfg(test)]
 use crate::sketch::{CODES_LIMIT, Sketch};
 
 /// The most codes that a union keeps before it turns to registers; they take 2 MiB.
@@ -21,6 +22,7 @@ impl Union {
     }
 
     /// Adds what a sketch stands for.
+    #[cfg(test)]
     pub(crate) fn unite(&mut self, sketch: &Sketch) {
         self.0.unite(&sketch.0);
     }
@@ -39,6 +41,7 @@ impl Union {
     }
 
     /// The union as a sketch that can be stored; equal to uniting the sketches themselves.
+    #[cfg(test)]
     pub(crate) fn into_sketch(self) -> Sketch {
         let mut state = State::<CODES_LIMIT>::new();
         state.unite(&self.0);

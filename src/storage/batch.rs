@@ -34,6 +34,8 @@ pub(crate) struct Batch {
     pub(crate) since: Vec<(SeriesId, Timestamp)>,
     /// For imports: how far the source is read with this batch.
     pub(crate) source: Option<SourceAdvance>,
+    /// The old and the new name of a source whose file was renamed.
+    pub(crate) renamed_source: Option<(String, String)>,
 }
 
 impl Batch {
@@ -49,6 +51,7 @@ impl Batch {
             ledger: BTreeMap::new(),
             since: Vec::new(),
             source: None,
+            renamed_source: None,
         }
     }
 
@@ -61,6 +64,7 @@ impl Batch {
             && self.ledger.is_empty()
             && self.since.is_empty()
             && self.source.is_none()
+            && self.renamed_source.is_none()
     }
 }
 

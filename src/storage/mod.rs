@@ -100,6 +100,9 @@ pub(crate) trait Snapshot {
 
     fn source(&self, name: &str) -> Result<Option<SourceState>, Error>;
 
+    /// Every known source.
+    fn sources(&self) -> Result<Vec<(String, SourceState)>, Error>;
+
     /// The ledger: what was stored, refused and lost, by reason.
     fn ledger(&self) -> Result<Vec<(String, String, u64)>, Error>;
 

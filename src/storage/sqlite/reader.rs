@@ -60,6 +60,7 @@ const SELECT_COMMITTED: &str = "SELECT committed FROM store";
 const SELECT_KEPT: &str = "SELECT hours_from, days_from FROM store";
 const SELECT_DEFINITIONS: &str = "SELECT definitions, recorded FROM store";
 const SELECT_SOURCE: &str = "SELECT offset, digest, lines, accepted FROM sources WHERE name = ?1";
+const SELECT_SOURCES: &str = "SELECT offset, digest, lines, accepted, name FROM sources ORDER BY name";
 const SELECT_LEDGER: &str = "SELECT entry, reason, count FROM ledger ORDER BY entry, reason";
 const SELECT_SIZES: &str = "SELECT (SELECT count(*) FROM series), (SELECT count(*) FROM sketches),
      (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size)";
@@ -179,6 +180,17 @@ impl Snapshot for Moment<'_> {
     fn source(&self, name: &str) -> Result<Option<SourceState>, Error> {
         let source = self.one(SELECT_SOURCE, params![name], read_source)?;
         source.map(checked_source).transpose()
+    }
+
+    fn sources(&self) -> Result<Vec<(String, SourceState)>, Error> {
+        let mut select = self.connection.prepare_cached(SELECT_SOURCES).during("reading the sources")?;
+        let rows =
+            select.query_map([], |row| Ok((row.get(4)?, read_source(row)?))).during("reading the sources")?;
+        rows.map(|row| {
+            let (name, source) = row.during("reading the sources")?;
+            Ok((name, checked_source(source)?))
+        })
+        .collect()
     }
 
     fn ledger(&self) -> Result<Vec<(String, String, u64)>, Error> {

@@ -79,6 +79,11 @@ impl Writer for SqliteWriter {
         if is_repeated(&transaction, batch)? {
             return Ok(Commit::Repeated);
         }
+        if let Some((old, new)) = &batch.renamed_source
+            && !rename_source(&transaction, old, new)?
+        {
+            return Ok(Commit::Overtaken);
+        }
         if let Some(source) = &batch.source
             && !advance_source(&transaction, source, batch.cut_at)?
         {
@@ -191,6 +196,13 @@ fn advance_source(
         })
         .during("advancing the source")?;
     Ok(true)
+}
+
+const RENAME_SOURCE: &str = "UPDATE OR IGNORE sources SET name = ?2 WHERE name = ?1";
+
+fn rename_source(transaction: &Transaction<'_>, old: &str, new: &str) -> Result<bool, Error> {
+    let renamed = transaction.execute(RENAME_SOURCE, params![old, new]).during("renaming a source")?;
+    Ok(renamed == 1)
 }
 
 /// An overflow would silently turn the column into a double, so the sum stops at the largest count.
