@@ -217,6 +217,7 @@ fn of_two_imports_of_one_source_at_once_each_line_counts_once() {
     assert_eq!(reports.iter().map(|report| report.accepted).sum::<u64>(), 150_000);
     for report in &reports {
         assert_eq!(report.lines + report.already_read, 150_000);
+        assert_eq!(report.lines, report.accepted);
     }
     let store = Store::builder(&path).open().unwrap();
     assert_eq!(views(&store), 150_000);

@@ -76,6 +76,19 @@ pub struct BadLine {
     pub reason: &'static str,
 }
 
+impl ImportReport {
+    fn add(&mut self, piece: Self) {
+        self.lines += piece.lines;
+        self.blank += piece.blank;
+        self.accepted += piece.accepted;
+        for (reason, count) in piece.rejected {
+            *self.rejected.entry(reason).or_default() += count;
+        }
+        self.first_bad.extend(piece.first_bad);
+        self.first_bad.truncate(FIRST_BAD_LINES);
+    }
+}
+
 /// Imports what is new in a source.
 pub(crate) fn import(
     pipeline: &Pipeline,
@@ -106,7 +119,7 @@ pub(crate) fn import(
         read: SourceState::default(),
         sequence: 0,
         earliest: BTreeMap::new(),
-        rejected: BTreeMap::new(),
+        piece: ImportReport::default(),
         report: ImportReport { name: name.to_owned(), ..ImportReport::default() },
     };
     import.skip_known(&before)?;
@@ -167,8 +180,8 @@ struct Import<'a, R> {
     sequence: u64,
     /// For each event of the piece its earliest time.
     earliest: BTreeMap<u32, Timestamp>,
-    /// The bad lines of the piece.
-    rejected: BTreeMap<&'static str, u64>,
+    /// What came of the lines of the piece; it goes into the report when the piece is committed.
+    piece: ImportReport,
     report: ImportReport,
 }
 
@@ -214,7 +227,7 @@ impl<R: Read> Import<'_, R> {
         let text = line.trim_ascii();
         if text.is_empty() && end != LineEnd::TooLong {
             self.consume(line, end);
-            self.report.blank += 1;
+            self.piece.blank += 1;
             return;
         }
         let outcome = if end == LineEnd::TooLong {
@@ -231,13 +244,12 @@ impl<R: Read> Import<'_, R> {
         match outcome {
             Ok(()) => {
                 self.read.accepted += 1;
-                self.report.accepted += 1;
+                self.piece.accepted += 1;
             }
             Err(reason) => {
-                *self.rejected.entry(reason).or_default() += 1;
-                *self.report.rejected.entry(reason).or_default() += 1;
-                if self.report.first_bad.len() < FIRST_BAD_LINES {
-                    self.report.first_bad.push(BadLine { line: self.read.lines, reason });
+                *self.piece.rejected.entry(reason).or_default() += 1;
+                if self.piece.first_bad.len() < FIRST_BAD_LINES {
+                    self.piece.first_bad.push(BadLine { line: self.read.lines, reason });
                 }
             }
         }
@@ -247,7 +259,7 @@ impl<R: Read> Import<'_, R> {
         self.source.consume(line, end);
         self.read.offset = self.source.offset;
         self.read.lines += 1;
-        self.report.lines += 1;
+        self.piece.lines += 1;
     }
 
     fn take_event(&mut self, line: &Line<'_>) -> Result<(), &'static str> {
@@ -285,8 +297,8 @@ impl<R: Read> Import<'_, R> {
         if self.read.offset == self.committed.offset {
             return Ok(());
         }
-        for (reason, count) in std::mem::take(&mut self.rejected) {
-            self.aggregator.note(LedgerEntry::Refused(reason), count);
+        for (reason, count) in &self.piece.rejected {
+            self.aggregator.note(LedgerEntry::Refused(reason), *count);
         }
         self.sequence += 1;
         let mut batch = self.aggregator.cut(self.sequence, self.pipeline.shared().settings.clock.now());
@@ -323,6 +335,8 @@ impl<R: Read> Import<'_, R> {
         match commit {
             Commit::Applied | Commit::Repeated => {
                 self.committed = self.read.clone();
+                let piece = std::mem::take(&mut self.piece);
+                self.report.add(piece);
                 Ok(())
             }
             Commit::Overtaken => self.follow(known(self.name)?.unwrap_or_default()),
@@ -337,11 +351,7 @@ impl<R: Read> Import<'_, R> {
                 format!("another import of `{}` is under way; import it again when it has ended", self.name),
             ));
         }
-        let piece = self.read.lines - self.committed.lines;
-        let accepted = self.read.accepted - self.committed.accepted;
-        self.report.lines -= piece;
-        self.report.accepted -= accepted;
-        self.report.already_read += piece;
+        self.report.already_read += std::mem::take(&mut self.piece).lines;
         self.skip_known(&ahead)
     }
 
