@@ -14,6 +14,7 @@ use crate::ingest::import::{self, ImportReport};
 use crate::ingest::intern::ValueNames;
 use crate::ingest::pipeline::{Mistake, Mode, Overflow, Pipeline, Settings};
 use crate::ingest::queue::QUEUE_BUFFERS;
+use crate::ingest::source;
 use crate::ingest::stats::Stats;
 use crate::ingest::tracker::Tracker;
 use crate::plan::{Plan, RuleIndex};
@@ -170,7 +171,7 @@ impl Store {
         if self.0.reader.read(|snapshot| snapshot.source(name))?.is_some() {
             return Ok(None);
         }
-        import::find_renamed(self.0.reader.read(|snapshot| snapshot.sources())?, input)
+        source::find_renamed(self.0.reader.read(|snapshot| snapshot.sources())?, input)
     }
 
     /// Gives a source another name, under which it is continued; the old name is then free for a new source.

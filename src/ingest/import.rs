@@ -1,16 +1,15 @@
 //! Importing lines of JSON: each line counts once, whatever is interrupted or repeated.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::sync::Arc;
-
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, TrackError};
 use crate::ingest::aggregate::{Aggregator, Target};
 use crate::ingest::line::{self, Line};
 use crate::ingest::pipeline::Pipeline;
 use crate::ingest::record::Records;
+use crate::ingest::source::{LineEnd, Source};
 use crate::ingest::tracker::check_ahead;
 use crate::plan::{EventIndex, EventPlan};
 use crate::storage::Commit;
@@ -18,8 +17,6 @@ use crate::storage::batch::{Batch, LedgerEntry, ProducerId, SourceAdvance, Sourc
 use crate::time::bucket::Hour;
 use crate::time::timestamp::Timestamp;
 
-/// The longest line; a longer one is counted as bad and passed over.
-pub const MAX_LINE_BYTES: usize = 256 * 1024;
 /// The longest name of a source, in bytes.
 const MAX_SOURCE_NAME_BYTES: usize = 4_096;
 /// Lines that are committed together with the offset behind them.
@@ -28,7 +25,6 @@ const LINES_PER_PIECE: u64 = 65_536;
 const FIRST_BAD_LINES: usize = 10;
 /// How often a commit is tried before the import gives up; what was committed stays, and the import can be continued.
 const COMMIT_ATTEMPTS: u32 = 3;
-const READ_BUFFER_BYTES: usize = 256 * 1024;
 
 /// What an import found and did.
 ///
@@ -109,11 +105,7 @@ pub(crate) fn import(
         aggregator: Aggregator::new(target.clone(), pipeline.shared().settings.max_sketch_bytes),
         records: Records::with_capacity(),
         target,
-        source: Source {
-            input: BufReader::with_capacity(READ_BUFFER_BYTES, input),
-            digest: Sha256::new(),
-            offset: 0,
-        },
+        source: Source::new(input),
         name,
         committed: SourceState::default(),
         read: SourceState::default(),
@@ -125,33 +117,6 @@ pub(crate) fn import(
     import.skip_known(&before)?;
     import.run(&known)?;
     Ok(import.report)
-}
-
-/// The known source whose bytes the input begins with, the one that is read furthest: a log that was rotated has a new name.
-pub(crate) fn find_renamed(
-    sources: Vec<(String, SourceState)>,
-    input: impl Read,
-) -> Result<Option<String>, Error> {
-    let mut by_offset: Vec<_> = sources.into_iter().filter(|(_, state)| state.offset > 0).collect();
-    by_offset.sort_by_key(|(_, state)| state.offset);
-    let mut source = Source::new(input);
-    let mut found = None;
-    for (name, state) in by_offset {
-        let length = state.offset - source.offset;
-        let skipped = source.skip(length).map_err(|error| {
-            Error::new(
-                ErrorKind::Io,
-                format!("reading the source failed after byte {}: {error}", source.offset),
-            )
-        })?;
-        if skipped < length {
-            break;
-        }
-        if source.digest() == state.digest {
-            found = Some(name);
-        }
-    }
-    Ok(found)
 }
 
 /// Gives a source another name, as its file has another one.
@@ -364,81 +329,5 @@ impl<R: Read> Import<'_, R> {
                 self.name, self.read.lines
             ),
         )
-    }
-}
-
-/// How a line ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LineEnd {
-    Newline,
-    /// The source ended first.
-    Missing,
-    /// The line was longer than the limit; its bytes are read and gone.
-    TooLong,
-}
-
-/// The bytes of a source, with the digest of those that are read.
-struct Source<R> {
-    input: BufReader<R>,
-    digest: Sha256,
-    offset: u64,
-}
-
-impl<R: Read> Source<R> {
-    fn new(input: R) -> Self {
-        Self { input: BufReader::with_capacity(READ_BUFFER_BYTES, input), digest: Sha256::new(), offset: 0 }
-    }
-
-    /// Reads over so many bytes; returns how many there were.
-    fn skip(&mut self, length: u64) -> std::io::Result<u64> {
-        let mut left = length;
-        while left > 0 {
-            let bytes = self.input.fill_buf()?;
-            let take = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let Some(known) = bytes.get(..take).filter(|known| !known.is_empty()) else { break };
-            self.digest.update(known);
-            self.input.consume(take);
-            self.offset += take as u64;
-            left -= take as u64;
-        }
-        Ok(length - left)
-    }
-
-    /// Reads the next line; it counts as read only with [`Source::consume`]. `None` at the end.
-    fn read_line(&mut self, line: &mut Vec<u8>) -> std::io::Result<Option<LineEnd>> {
-        line.clear();
-        let limit = MAX_LINE_BYTES as u64 + 1;
-        let read = Read::take(&mut self.input, limit).read_until(b'\n', line)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        if line.last() == Some(&b'\n') {
-            return Ok(Some(LineEnd::Newline));
-        }
-        if read <= MAX_LINE_BYTES {
-            return Ok(Some(LineEnd::Missing));
-        }
-        self.digest.update(&*line);
-        self.offset += read as u64;
-        loop {
-            line.clear();
-            let read = Read::take(&mut self.input, limit).read_until(b'\n', line)?;
-            self.digest.update(&*line);
-            self.offset += read as u64;
-            if read == 0 || line.last() == Some(&b'\n') {
-                return Ok(Some(LineEnd::TooLong));
-            }
-        }
-    }
-
-    fn consume(&mut self, line: &[u8], end: LineEnd) {
-        if end != LineEnd::TooLong {
-            self.digest.update(line);
-            self.offset += line.len() as u64;
-        }
-    }
-
-    fn digest(&self) -> [u8; 32] {
-        self.digest.clone().finalize().into()
     }
 }

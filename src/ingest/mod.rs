@@ -10,6 +10,7 @@ pub(crate) mod line;
 pub(crate) mod pipeline;
 pub(crate) mod queue;
 pub(crate) mod record;
+pub(crate) mod source;
 pub(crate) mod stats;
 pub(crate) mod threads;
 pub(crate) mod tracker;

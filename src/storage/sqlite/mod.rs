@@ -4,6 +4,7 @@ mod failure;
 mod open;
 mod reader;
 mod schema;
+mod sketches;
 mod writer;
 
 use std::path::Path;

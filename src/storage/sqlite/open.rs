@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use crate::error::{Error, ErrorKind};
 use crate::storage::sqlite::failure::{During, damaged, failed};
 use crate::storage::sqlite::schema;
+use crate::time::bucket::Granularity;
 use crate::time::timestamp::Timestamp;
 
 /// SQLite before this version can damage a WAL file that several processes write.
@@ -229,8 +230,8 @@ fn build(connection: &Connection, now: Timestamp) -> Result<(), Error> {
     connection.pragma_update(None, "user_version", schema::USER_VERSION).during("marking the file")?;
     connection
         .execute(
-            "INSERT INTO store (one, uuid, created) VALUES (1, ?1, ?2)",
-            params![random()?.as_slice(), now.unix_seconds()],
+            "INSERT INTO store (one, uuid, created, united_bucket) VALUES (1, ?1, ?2, ?3)",
+            params![random()?.as_slice(), now.unix_seconds(), Granularity::Day.first().number()],
         )
         .during("naming the store")?;
     connection.execute_batch("COMMIT").during("building the store")

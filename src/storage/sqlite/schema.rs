@@ -12,7 +12,7 @@ CREATE TABLE store (
     uuid          BLOB    NOT NULL,
     created       INTEGER NOT NULL,
     committed     INTEGER,
-    united_bucket INTEGER NOT NULL DEFAULT 0,
+    united_bucket INTEGER NOT NULL,
     united_series INTEGER NOT NULL DEFAULT 0,
     hours_from    INTEGER NOT NULL DEFAULT 0,
     days_from     INTEGER NOT NULL DEFAULT 0,
