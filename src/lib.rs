@@ -1,4 +1,45 @@
 //! An embedded event store with in-process aggregation.
+//!
+//! A program tracks product events; a background thread keeps hourly counts and sums and daily sketches of unique users in one
+//! SQLite file; totals, uniques over any window, and metrics are answered from that file.
+//!
+//! # The way through the crate
+//!
+//! 1. [`Definitions`] say which events there are and which metrics are made of them: from YAML, GitLab's files included, from
+//!    texts embedded in the program, or from code.
+//! 2. [`Store::builder`] opens a file; the [`Builder`] has the options. Of one file there may be any number of open stores, in
+//!    any number of processes.
+//! 3. A [`Tracker`] takes each [`Event`], validates it, and leaves a small record in a buffer of the calling thread. It does no I/O.
+//! 4. [`Store::flush`] returns when all that was tracked before is durable; without it a flush happens each second.
+//! 5. A [`Query`] asks for totals, sums, uniques or counts per value over any range; the [`Answer`] has the value with its standard
+//!    error. [`Store::metric`] evaluates a metric as GitLab does, or over rolling and running windows. A [`Reader`] does the same
+//!    from another process.
+//!
+//! ```
+//! # fn main() -> Result<(), headcount::Error> {
+//! use headcount::{Definitions, Event, EventDefinition, Query, Rule, Store};
+//!
+//! let definitions = Definitions::new().event(EventDefinition::new("issue_created").identifier("user"))?;
+//! let store = Store::builder_in_memory()
+//!     .definitions(definitions)
+//!     .record(Rule::unique("issue_created", "user"))
+//!     .open()?;
+//! store.tracker().track(Event::new("issue_created").user(42));
+//! store.flush()?;
+//! assert_eq!(store.value(&Query::unique("issue_created", "user").last_days(28))?.count(), Some(1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What blocks
+//!
+//! [`Tracker::track`] never waits for the disk, unless [`Overflow::Wait`] asks for it or the store is in [`Mode::Inline`].
+//! [`Store::flush`], [`Store::close`], [`Store::import`] and all answers do I/O: call them from a blocking context, not from an
+//! async worker. Dropping the last [`Store`] closes it within 5 seconds.
+//!
+//! # What it is not
+//!
+//! Not a log of events: it keeps counts and sketches, not rows. Not a time-series database: its finest bucket is an hour.
 
 mod definition;
 mod error;
@@ -40,3 +81,7 @@ pub use time::frame::{TimeFrame, UnknownTimeFrame};
 pub use time::range::{TimeRange, Unit, Window};
 pub use time::timestamp::Timestamp;
 pub use time::week::IsoWeek;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

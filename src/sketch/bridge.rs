@@ -30,7 +30,6 @@ const CODES_BYTES: usize = 4 * REGISTERS / REGISTERS_PER_WORD;
 /// # Errors
 ///
 /// [`ErrorKind::Internal`] if the crate no longer has the layout that version 0.4.1 has.
-#[allow(dead_code, reason = "the deep check of a store is built on this")]
 pub(crate) fn second_opinion(sketch: &Sketch) -> Result<f64, Error> {
     let mut plus = match &sketch.0 {
         State::Codes(codes) => {

@@ -178,6 +178,18 @@ impl Sketch {
         redis::decode(string).map(|registers| Self(State::Registers(registers)))
     }
 
+    /// The estimate that the crate `hyperloglogplus` makes of the same codes or registers: an independent second opinion, for checks.
+    ///
+    /// It differs from [`Sketch::estimate`] by its known bias: up to `n^2 / 2^26` for codes and about 0.6 % for registers. Costs
+    /// 0.3 to 1.5 ms.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the crate refuses what it is given.
+    pub fn second_opinion(&self) -> Result<f64, Error> {
+        bridge::second_opinion(self)
+    }
+
     fn registers(&self) -> Cow<'_, Registers> {
         match &self.0 {
             State::Codes(codes) => Cow::Owned(*registers_of(codes.iter())),
