@@ -36,21 +36,18 @@ impl Buffers {
         Self { slots: (0..MAX_BUFFERS).map(|_| Slot::default()).collect(), registry: Mutex::new(()) }
     }
 
-    /// The buffer of the calling thread.
+    /// The buffer of the calling thread, unless this is its first event.
     #[inline]
     pub(crate) fn mine(&self) -> Option<&Mutex<Buffer>> {
-        let slot = &self.slots.get(thread_place() % MAX_BUFFERS)?.0;
-        match slot.get() {
-            Some(buffer) => Some(buffer),
-            None => {
-                let _registered = self.registry.lock();
-                Some(
-                    slot.get_or_init(|| {
-                        Mutex::new(Buffer { records: Records::with_capacity(), accepted: 0 })
-                    }),
-                )
-            }
-        }
+        self.slots.get(thread_place() % MAX_BUFFERS)?.0.get()
+    }
+
+    /// Makes the buffer of the calling thread, unless a thread that shares it has.
+    #[cold]
+    pub(crate) fn make_mine(&self) -> Option<&Mutex<Buffer>> {
+        let slot = self.slots.get(thread_place() % MAX_BUFFERS)?;
+        let _registered = self.registry.lock();
+        Some(slot.0.get_or_init(|| Mutex::new(Buffer { records: Records::with_capacity(), accepted: 0 })))
     }
 
     /// Goes through every buffer that was made before this call.

@@ -223,7 +223,11 @@ impl Shared {
             None => now,
             Some(time) => checked_age(time, now)?,
         };
-        let mine = self.buffers.mine().ok_or(TrackError::Closed)?;
+        let mine = match self.buffers.mine() {
+            Some(mine) => mine,
+            None if self.is_fork() => return Err(TrackError::Forked),
+            None => self.buffers.make_mine().ok_or(TrackError::Closed)?,
+        };
         let mut buffer = match mine.try_lock() {
             Some(buffer) => buffer,
             None => self.lock_contended(mine)?,

@@ -35,13 +35,37 @@ pub struct MetricValue {
     pub outcome: Result<Answer, Error>,
 }
 
-/// How a metric is to be evaluated.
+/// How a metric is to be evaluated; by default now, with GitLab's complete weeks.
+///
+/// ```
+/// use headcount::{Evaluate, Timestamp, Window};
+///
+/// let how = Evaluate::default().window(Window::Rolling).as_of(Timestamp::parse("2026-11-22")?);
+/// # Ok::<(), headcount::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Evaluate {
     /// Which weeks or days `7d` and `28d` mean.
     pub window: Window,
     /// The instant to evaluate at, instead of now.
     pub as_of: Option<Timestamp>,
+}
+
+impl Evaluate {
+    /// With another window.
+    #[must_use]
+    pub fn window(mut self, window: Window) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// At this instant instead of now.
+    #[must_use]
+    pub fn as_of(mut self, instant: Timestamp) -> Self {
+        self.as_of = Some(instant);
+        self
+    }
 }
 
 pub(crate) fn evaluate(

@@ -86,7 +86,7 @@ pub(crate) trait Snapshot {
         show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<(), Error>;
 
-    /// The buckets of the first and the last day that any series has, by count, sum or sketch.
+    /// The first and the last day with events: each event has its total, so that no other table reaches further.
     fn day_span(&self) -> Result<Option<(u32, u32)>, Error>;
 
     /// When the newest batch was cut.

@@ -49,13 +49,13 @@ const SELECT_SKETCH: &str = "SELECT blob FROM sketches WHERE bucket = ?1 AND ser
 const SELECT_ALL_TIME: &str = "SELECT blob FROM sketches WHERE bucket = 0 AND series = ?1
      UNION ALL
      SELECT sketch.blob FROM store CROSS JOIN sketches AS sketch
-     WHERE (sketch.bucket, sketch.series) > (store.united_bucket, store.united_series)
-       AND sketch.bucket >= ?2 AND sketch.bucket < ?3 AND sketch.series = ?1";
-const SELECT_DAY_SPAN: &str = "SELECT min(first), max(last) FROM (
-     SELECT min(bucket) AS first, max(bucket) AS last FROM counts WHERE bucket >= ?1 AND bucket < ?2
-     UNION ALL SELECT min(bucket), max(bucket) FROM sums WHERE bucket >= ?1 AND bucket < ?2
-     UNION ALL SELECT min(bucket), max(bucket) FROM sketches WHERE bucket >= ?1 AND bucket < ?2
-     UNION ALL SELECT min(bucket), max(bucket) FROM per_value WHERE bucket >= ?1 AND bucket < ?2)";
+     WHERE sketch.bucket >= store.united_bucket AND sketch.bucket < ?2 AND sketch.series = ?1
+       AND (sketch.bucket > store.united_bucket OR sketch.series > store.united_series)";
+/// Each end of each table is one seek; `min` and `max` together would walk through all rows between them.
+const SELECT_DAY_SPAN: &str = "SELECT min(bucket), max(bucket) FROM (
+     SELECT * FROM (SELECT bucket FROM counts WHERE bucket >= ?1 AND bucket < ?2 ORDER BY bucket LIMIT 1)
+     UNION ALL
+     SELECT * FROM (SELECT bucket FROM counts WHERE bucket >= ?1 AND bucket < ?2 ORDER BY bucket DESC LIMIT 1))";
 const SELECT_COMMITTED: &str = "SELECT committed FROM store";
 const SELECT_KEPT: &str = "SELECT hours_from, days_from FROM store";
 const SELECT_DEFINITIONS: &str = "SELECT definitions, recorded FROM store";
@@ -146,8 +146,7 @@ impl Snapshot for Moment<'_> {
         series: SeriesId,
         show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let days = (Granularity::Day.first().number(), Granularity::Day.end().number());
-        self.blobs(SELECT_ALL_TIME, params![series.0, days.0, days.1], show)
+        self.blobs(SELECT_ALL_TIME, params![series.0, Granularity::Day.end().number()], show)
     }
 
     fn day_span(&self) -> Result<Option<(u32, u32)>, Error> {
