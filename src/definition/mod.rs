@@ -6,7 +6,7 @@ pub(crate) mod filter;
 #[cfg(feature = "yaml")]
 pub(crate) mod load;
 pub(crate) mod metric;
-mod nearest;
+pub(crate) mod nearest;
 mod problems;
 #[cfg(feature = "yaml")]
 mod read;

@@ -4,7 +4,7 @@
 const MAX_COMPARED_CHARS: usize = 64;
 
 /// `; did you mean ...?` with the nearest of the known names, or nothing if none is near.
-pub(in crate::definition) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 

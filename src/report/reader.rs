@@ -7,6 +7,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::definition::Definitions;
+use crate::definition::event::EventDefinition;
+use crate::definition::metric::MetricDefinition;
+use crate::definition::nearest::hint;
 use crate::definition::rule::Rule;
 use crate::definition::stored;
 use crate::definition::words::MetricStatus;
@@ -122,6 +125,7 @@ impl Reader {
     /// [`ErrorKind::NotKept`]; [`ErrorKind::Usage`] for edges that do not fit the buckets; [`ErrorKind::StoreDamaged`].
     pub fn value(&self, query: &Query) -> Result<Answer, Error> {
         self.read(|snapshot| Evaluation::of(snapshot, query, self.clock.now())?.value(query.span))
+            .map_err(|error| self.with_nearest_event(error, query))
     }
 
     /// Answers a query for each step of its range; a query without a range is cut from the first day with data to the last.
@@ -131,6 +135,7 @@ impl Reader {
     /// As [`Reader::value`], and [`ErrorKind::Usage`] for uniques by the hour.
     pub fn series(&self, query: &Query, unit: Unit) -> Result<Vec<Answer>, Error> {
         self.read(|snapshot| Evaluation::of(snapshot, query, self.clock.now())?.steps(query.span, unit))
+            .map_err(|error| self.with_nearest_event(error, query))
     }
 
     /// Evaluates a metric with GitLab's complete weeks, now.
@@ -150,7 +155,8 @@ impl Reader {
     /// As [`Reader::metric`].
     pub fn metric_with(&self, key_path: &str, how: Evaluate) -> Result<MetricValue, Error> {
         let definitions = self.definitions()?;
-        let metric = definitions.find_metric(key_path).ok_or_else(|| unknown_metric(key_path))?;
+        let metric =
+            definitions.find_metric(key_path).ok_or_else(|| unknown_metric(key_path, &definitions))?;
         self.read(|snapshot| Ok(metric::evaluate(snapshot, metric, how, self.clock.now())))
     }
 
@@ -213,6 +219,20 @@ impl Reader {
         Ok(Contents { bytes: sizes.bytes, series: sizes.series, sketches: sizes.sketches })
     }
 
+    /// Names the defined event that a misspelt one may mean.
+    #[cold]
+    fn with_nearest_event(&self, error: Error, query: &Query) -> Error {
+        if error.kind() != ErrorKind::UnknownEvent {
+            return error;
+        }
+        // A store without definitions has no names to offer.
+        let Ok(definitions) = self.definitions() else { return error };
+        let is_unknown = |event: &&str| definitions.find_event(event).is_none();
+        let Some(unknown) = query.rules().iter().map(Rule::event).find(is_unknown) else { return error };
+        let hint = hint(unknown, definitions.events().map(EventDefinition::action));
+        Error::new(error.kind(), format!("{error}{hint}"))
+    }
+
     pub(crate) fn read<T>(
         &self,
         mut read: impl FnMut(&dyn Snapshot) -> Result<T, Error>,
@@ -233,9 +253,12 @@ pub(crate) fn stored_definitions(snapshot: &dyn Snapshot) -> Result<Option<(Defi
 }
 
 #[cold]
-fn unknown_metric(key_path: &str) -> Error {
+fn unknown_metric(key_path: &str, definitions: &Definitions) -> Error {
+    let hint = hint(key_path, definitions.metrics().map(MetricDefinition::key_path));
     Error::new(
         ErrorKind::UnknownMetric,
-        format!("no metric has the key path `{key_path}`; `headcount metric list` shows those that exist"),
+        format!(
+            "no metric has the key path `{key_path}`; `headcount metric list` shows those that exist{hint}"
+        ),
     )
 }
