@@ -41,6 +41,8 @@
 //!
 //! Not a log of events: it keeps counts and sketches, not rows. Not a time-series database: its finest bucket is an hour.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 mod definition;
 mod error;
 mod event;

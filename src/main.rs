@@ -1,3 +1,5 @@
 //! The command line of headcount.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    headcount::cli::run(std::env::args_os(), headcount::cli::Defaults::new())
+}

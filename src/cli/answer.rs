@@ -1,0 +1,107 @@
+//! Answers in their two forms: the parts of JSON documents, and tables.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use super::chart::bar;
+use super::text::{self, Align, Table};
+use crate::{Answer, RuleKind, Timestamp, Value};
+
+const BAR_WIDTH: u32 = 30;
+
+/// The value of an answer: whole for counts and uniques, an object for counts per value.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Number<'a> {
+    Whole(u64),
+    Sum(f64),
+    PerValue(&'a BTreeMap<String, u64>),
+}
+
+/// What is the same in the documents of queries and metrics.
+#[derive(Debug, Serialize)]
+pub(super) struct Figures<'a> {
+    pub(super) value: Number<'a>,
+    /// The estimate that `value` is rounded from; uniques only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) estimate: Option<f64>,
+    /// The sum stopped at the largest double; there only if so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) saturated: bool,
+    pub(super) standard_error: f64,
+}
+
+impl<'a> Figures<'a> {
+    pub(super) fn of(answer: &'a Answer) -> Self {
+        let (value, estimate, saturated) = match &answer.value {
+            Value::Count(count) => (Number::Whole(*count), None, false),
+            Value::Unique(estimate) => {
+                (Number::Whole(answer.count().unwrap_or_default()), Some(*estimate), false)
+            }
+            Value::Sum { sum, saturated } => (Number::Sum(*sum), None, *saturated),
+            Value::PerValue(values) => (Number::PerValue(values), None, false),
+        };
+        Self { value, estimate, saturated, standard_error: answer.standard_error }
+    }
+}
+
+/// An instant as RFC 3339.
+pub(super) fn instant<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+/// What a rule makes of events, as one word.
+pub(super) fn kind_word(kind: RuleKind) -> &'static str {
+    match kind {
+        RuleKind::Count => "count",
+        RuleKind::Sum => "sum",
+        RuleKind::Unique => "unique",
+        RuleKind::PerValue => "per_value",
+    }
+}
+
+/// Counts per value as a table with bars, the largest first.
+pub(super) fn per_value_table(values: &BTreeMap<String, u64>, most: usize) -> String {
+    let mut sorted: Vec<(&String, &u64)> = values.iter().collect();
+    sorted.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let max = sorted.first().map_or(0, |(_, count)| **count);
+    let mut table = Table::new(&[Align::Left, Align::Right, Align::Left]);
+    for (value, count) in sorted.iter().take(most) {
+        let bar = bar(double(**count), double(max), BAR_WIDTH);
+        table.row([text::name(value), text::count(**count), bar]);
+    }
+    let mut rendered = table.render("  ");
+    if let Some(rest) = sorted.get(most..).filter(|rest| !rest.is_empty()) {
+        let values = text::plural(rest.len() as u64, "more value", "more values");
+        let sum = rest.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(**count));
+        rendered.push_str(&format!("  {values} with {} together\n", text::count(sum)));
+    }
+    rendered
+}
+
+/// Answers step by step as a table with bars; `label` names a step.
+pub(super) fn steps_table(steps: &[Answer], label: impl Fn(&Answer) -> String, now: Timestamp) -> String {
+    let number = |answer: &Answer| answer.value.number().unwrap_or_default();
+    let max = steps.iter().map(number).fold(0.0, f64::max);
+    let mut table = Table::new(&[Align::Left, Align::Right, Align::Left, Align::Left]);
+    for step in steps {
+        match &step.value {
+            Value::PerValue(values) => {
+                for (value, count) in values {
+                    table.row([label(step), text::count(*count), text::name(value)]);
+                }
+            }
+            _ => {
+                let mark = text::partial(step, now).unwrap_or_default();
+                table.row([label(step), text::value(step), bar(number(step), max, BAR_WIDTH), mark]);
+            }
+        }
+    }
+    table.render("  ")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the length of a bar has 240 steps")]
+fn double(count: u64) -> f64 {
+    count as f64
+}

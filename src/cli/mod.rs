@@ -1,0 +1,121 @@
+//! The command line: as the `headcount` binary, and mounted inside a host program's own.
+//!
+//! Data goes to stdout and everything else to stderr. With `--json` stdout has one JSON document and stderr nothing but errors,
+//! each `{"error":{"kind","message"}}`.
+//!
+//! | exit code | |
+//! |---|---|
+//! | 0 | done; refused lines of an import are counted on stderr |
+//! | 1 | failed: an unknown event or key path, a source that changed, a missing store; refused lines with `--fail-on-bad` |
+//! | 2 | the command line makes no sense |
+//! | 3 | definitions are invalid or missing |
+//! | 4 | the store is busy |
+//! | 5 | the store is damaged or newer |
+//! | 130 | interrupted, as shells report it; an import that is repeated goes on where it was |
+
+mod answer;
+mod args;
+mod chart;
+mod defaults;
+mod definitions;
+mod demo;
+mod import;
+mod metric;
+mod output;
+mod query;
+mod stats;
+mod text;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use args::{Command, DefinitionsCommand, Global, MetricCommand};
+use output::{Failure, Form, Output};
+
+pub use defaults::Defaults;
+
+use crate::{Definitions, Error, Reader};
+
+/// Runs one command line, as `headcount` itself does, and returns its exit code.
+///
+/// The first of `args` is the name of the program, as in [`std::env::args_os`].
+///
+/// ```
+/// use headcount::cli::{Defaults, run};
+///
+/// run(["acme usage", "--version"], Defaults::new().program("acme usage"));
+/// ```
+pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>, defaults: Defaults) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let asks_for_json = args.iter().any(|arg| arg == "--json");
+    let (stdout, stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
+    let mut output = Output::new(if asks_for_json { Form::Json } else { Form::Text }, stdout, stderr);
+    match args::parse(&args, &defaults) {
+        Err(error) if error.use_stderr() => output.fail(Failure::usage(error.render().to_string())),
+        Err(help) => output.text(help.render()),
+        Ok(parsed) => {
+            let invoked = args.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
+            let context = Context::new(parsed.cli.global, parsed.store_is_explicit, invoked, defaults);
+            if let Err(failure) = execute(&parsed.cli.command, &context, &mut output) {
+                output.fail(failure);
+            }
+        }
+    }
+    output.finish()
+}
+
+fn execute(command: &Command, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Demo => demo::run(context, output),
+        Command::Import(args) => import::run(args, context, output),
+        Command::Query(args) => query::run(args, context, output),
+        Command::Metric(MetricCommand::List) => metric::list(context, output),
+        Command::Metric(MetricCommand::Get(args)) => metric::get(args, context, output),
+        Command::Definitions(DefinitionsCommand::Check(args)) => definitions::check(args, output),
+        Command::Stats => stats::run(context, output),
+    }
+}
+
+/// What every command starts from.
+struct Context {
+    store: PathBuf,
+    store_is_explicit: bool,
+    /// The folder of `--definitions`, and what the host carries.
+    folder: Option<PathBuf>,
+    carried: Option<Definitions>,
+    program: String,
+    store_variable: String,
+}
+
+impl Context {
+    fn new(global: Global, store_is_explicit: bool, invoked: String, defaults: Defaults) -> Self {
+        // `target/release/headcount` can be pasted where `headcount` may not be found.
+        let is_same = invoked.ends_with(&format!("/{}", defaults.program_name()));
+        Self {
+            store: global.store.unwrap_or_else(|| defaults.store_path().to_owned()),
+            store_is_explicit,
+            folder: global.definitions,
+            program: if is_same { invoked } else { defaults.program_name().to_owned() },
+            store_variable: defaults.variable("STORE"),
+            carried: defaults.into_definitions(),
+        }
+    }
+
+    /// The definitions that stand in for those in the store, if any do.
+    fn definitions(&self) -> Result<Option<Definitions>, Error> {
+        match &self.folder {
+            Some(folder) => Definitions::load(folder).map(Some),
+            None => Ok(self.carried.clone()),
+        }
+    }
+
+    /// The store, for reading.
+    fn reader(&self) -> Result<Reader, Error> {
+        let reader = Reader::open(&self.store)?;
+        Ok(match self.definitions()? {
+            Some(definitions) => reader.with_definitions(definitions),
+            None => reader,
+        })
+    }
+}
