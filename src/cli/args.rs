@@ -11,6 +11,7 @@ use crate::{FilterValue, Timestamp, Unit, Window};
 
 /// Stands in help for what people type to get here.
 const PROGRAM: &str = "{program}";
+const EVERYWHERE: &str = "Options of every command";
 /// The largest `--last`: more days than the calendar of the store has.
 const MAX_LAST_DAYS: u32 = 3_000_000;
 
@@ -27,13 +28,13 @@ pub(super) struct Cli {
 #[derive(Debug, Args)]
 pub(super) struct Global {
     /// The store, one SQLite file
-    #[arg(long, global = true, value_name = "PATH", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "PATH", hide_env_values = true, help_heading = EVERYWHERE)]
     pub(super) store: Option<PathBuf>,
     /// Event and metric definitions: every *.yml below DIR [default: those kept in the store]
-    #[arg(long, global = true, value_name = "DIR", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "DIR", hide_env_values = true, help_heading = EVERYWHERE)]
     pub(super) definitions: Option<PathBuf>,
     /// One JSON document on stdout; errors as JSON on stderr
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(super) json: bool,
 }
 
@@ -98,7 +99,7 @@ pub(super) struct QueryArgs {
     /// The last days, as 28d; today is the last of them and not over
     #[arg(long, value_name = "DAYS", value_parser = parse_days, conflicts_with = "from")]
     pub(super) last: Option<u32>,
-    /// Cut the time into steps
+    /// Cut the time into UTC hours (totals and sums only), UTC days, ISO weeks or months
     #[arg(long, value_name = "UNIT")]
     pub(super) by: Option<Step>,
 }
@@ -121,7 +122,7 @@ pub(super) struct MetricGetArgs {
     /// As it was at this instant, instead of now
     #[arg(long, value_name = "DATE", value_parser = parse_time)]
     pub(super) as_of: Option<Timestamp>,
-    /// What 7d and 28d mean
+    /// What 7d and 28d mean: the last complete ISO weeks, days up to today, or weeks up to the running one
     #[arg(long, value_enum, default_value_t = Weeks::Complete)]
     pub(super) window: Weeks,
 }
@@ -146,13 +147,9 @@ pub(super) struct CheckArgs {
 /// The steps of `--by`.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum Step {
-    /// Hours, for totals and sums
     Hour,
-    /// UTC days
     Day,
-    /// ISO weeks
     Week,
-    /// Calendar months
     Month,
 }
 
@@ -170,11 +167,8 @@ impl From<Step> for Unit {
 /// The windows of `--window`.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum Weeks {
-    /// The last complete ISO week, the last four
     Complete,
-    /// The last 7 or 28 days, ending with the running one
     Rolling,
-    /// The running ISO week, with the three before it
     Current,
 }
 
@@ -193,6 +187,14 @@ pub(super) struct Parsed {
     pub(super) cli: Cli,
     /// `--store` stands on the command line; else its path came from the environment or a default.
     pub(super) store_is_explicit: bool,
+}
+
+/// What is wrong with a command line, without what the parser puts around it.
+pub(super) fn fault(error: &clap::Error) -> String {
+    let rendered = error.render().to_string();
+    let fault = rendered.strip_prefix("error: ").unwrap_or(&rendered);
+    let end = ["\n\nUsage:", "\n\nFor more"].iter().filter_map(|tail| fault.find(tail)).min();
+    end.and_then(|end| fault.get(..end)).unwrap_or(fault).trim_end().to_owned()
 }
 
 /// Parses a command line; help and version are errors as well, as clap has them.
@@ -271,11 +273,11 @@ Example:
   {program} demo";
 
 const IMPORT_HELP: &str = "\
-A line: {\"event\":\"issue_created\",\"time\":\"2026-11-22T10:00:00Z\",\"user\":42,\"label\":\"web\",\"value\":3.5}
+A line: {\"event\":\"issue_created\",\"time\":\"2026-11-22T10:00:00Z\",\"user\":42,\"label\":\"web\"}
 Only `event` is required. A line that is no valid event is refused and counted; the rest goes on.
 
-The store remembers for each source how far it was read: the same file twice counts once, an interrupted import
-continues, a log that has grown continues where it ended. Standard input without --source is a new source each
+The store remembers how far it has read each source: the same file twice counts once, an interrupted import \
+continues, a log that has grown continues where it ended. Standard input without --source is a new source each \
 time, so all its lines count.
 
 Examples:
@@ -283,12 +285,12 @@ Examples:
   zcat -f access.log* | {program} import - --source access-2026-11";
 
 const QUERY_HELP: &str = "\
-Distinct ones are estimates: `1,204 ±9` means that the standard error is 9; one without ± has an error that
-rounds to 0. All dates are UTC; `--to` is the first day that does not count.
+Distinct ones are estimates: `1,204 ±9` has a standard error of 9, without ± it rounds to 0. Dates are UTC, and \
+--to is the first day that does not count.
 
 Examples:
   {program} query issue_created --last 28d
-  {program} query issue_created epic_created --unique user --from 2026-01-01 --to 2026-07-01 --by month
+  {program} query issue_created epic_created --unique user --from 2026-01-01 --by month
   {program} query issue_created --per-value label";
 
 const METRIC_LIST_HELP: &str = "\
@@ -297,11 +299,11 @@ Examples:
   {program} metric list --definitions config --json";
 
 const METRIC_GET_HELP: &str = "\
-A metric without a value says why; it is never 0. `1,204 ±9` means that the standard error is 9.
+A metric without a value says why; it is never 0. `1,204 ±9` has a standard error of 9.
 
 Examples:
-  {program} metric get counts.issues_weekly
-  {program} metric get counts.issues_weekly counts.issues_monthly --as-of 2026-11-22 --window rolling";
+  {program} metric get counts.issues_weekly counts.issues_monthly
+  {program} metric get counts.issues_weekly --as-of 2026-11-22 --window rolling";
 
 const CHECK_HELP: &str = "\
 Exits with 3 if there is an error; with --strict also if there is a warning.

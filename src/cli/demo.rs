@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::answer::{Figures, instant, per_value_table};
-use super::output::{Exit, Failure, Form, Output};
+use super::output::{Failure, Form, Output};
 use super::text::{self, Align, Table};
 use super::{Context, chart, import};
 use crate::{
@@ -146,7 +146,7 @@ fn temporary() -> Result<PathBuf, Failure> {
     let folder = std::env::temp_dir().join(name);
     DirBuilder::new().mode(0o700).create(&folder).map_err(|error| {
         let message = format!("{}: the folder cannot be made: {error}; use --store PATH", folder.display());
-        Failure::new("io", Exit::Failed, message)
+        Failure::io(message)
     })?;
     Ok(folder.join("redis.db"))
 }
@@ -235,7 +235,10 @@ fn print(findings: &Findings, context: &Context, output: &mut Output<'_>) {
         ));
     }
     output.line(weeks_chart(&findings.weeks));
-    output.line(format_args!("{}; totals and sums are exact\n", text::LEGEND));
+    output.line(
+        "Contributors are estimates; their standard errors here round to 0, else they would read 840 ±7.\n\
+         Totals and sums are exact.\n",
+    );
     print_next_steps(findings, context, output);
 }
 

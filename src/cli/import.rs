@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::Context;
 use super::args::ImportArgs;
 use super::output::{Exit, Failure, Form, Output};
+use super::progress::Progress;
 use super::text::{self, Align, Table};
 use crate::{BadLine, Clock, Error, ErrorKind, ImportReport, Mode, Store, TrackError};
 
@@ -60,6 +61,7 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
     let store = open_store(context, output)?;
     let mut reports = Vec::with_capacity(sources.len());
     for Source { name, input } in sources {
+        let input = Progress::of(input, &name, output.form());
         match store.import(&name, input) {
             Ok(report) => reports.push(report),
             Err(error) => output.fail(error.into()),
@@ -103,7 +105,7 @@ fn open_store(context: &Context, output: &mut Output<'_>) -> Result<Store, Failu
 fn open(path: &Path, args: &ImportArgs, output: &mut Output<'_>) -> Result<Source, Failure> {
     let unreadable = |error: std::io::Error| {
         let message = format!("{}: the file cannot be read: {error}", path.display());
-        Failure::new("io", Exit::Failed, message)
+        Failure::io(message)
     };
     if path.as_os_str() == STDIN {
         let name = args.source.clone().unwrap_or_else(|| fresh_name("stdin", output));
@@ -132,7 +134,7 @@ fn open(path: &Path, args: &ImportArgs, output: &mut Output<'_>) -> Result<Sourc
 /// A name that no source has had: what comes under it always counts.
 fn fresh_name(what: &str, output: &mut Output<'_>) -> String {
     output.note(format_args!(
-        "{what} has no name, so all its lines count, also if they came before; --source NAME counts each line once"
+        "{what} without --source NAME: nothing to recognize it by, so all its lines count, also if they came before"
     ));
     let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
     format!("{what}-{}-{nanoseconds:09}-{}", Clock::system().now(), std::process::id())

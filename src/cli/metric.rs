@@ -187,7 +187,9 @@ fn print(rows: &[Row], now: Timestamp, output: &mut Output<'_>) {
     }
     output.text(table.render(""));
     for Row { metric, .. } in rows {
-        if let Ok(Answer { value: Value::PerValue(values), .. }) = &metric.outcome {
+        if let Ok(Answer { value: Value::PerValue(values), .. }) = &metric.outcome
+            && !values.is_empty()
+        {
             let table = per_value_table(values, MAX_LISTED_VALUES);
             output.text(format_args!("\n{}\n{table}", metric.key_path));
         }

@@ -22,6 +22,7 @@ mod demo;
 mod import;
 mod metric;
 mod output;
+mod progress;
 mod query;
 mod stats;
 mod text;
@@ -52,7 +53,7 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>, defaults
     let (stdout, stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
     let mut output = Output::new(if asks_for_json { Form::Json } else { Form::Text }, stdout, stderr);
     match args::parse(&args, &defaults) {
-        Err(error) if error.use_stderr() => output.fail(Failure::usage(error.render().to_string())),
+        Err(error) if error.use_stderr() => output.teach(error.render(), args::fault(&error)),
         Err(help) => output.text(help.render()),
         Ok(parsed) => {
             let invoked = args.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();

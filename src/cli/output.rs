@@ -47,6 +47,11 @@ impl Failure {
         Self::new(word(ErrorKind::Usage), Exit::Usage, message)
     }
 
+    /// A file or a stream that cannot be read, made or written.
+    pub(super) fn io(message: impl Into<String>) -> Self {
+        Self::new(word(ErrorKind::Io), Exit::Failed, message)
+    }
+
     pub(super) fn exit(&self) -> Exit {
         self.exit
     }
@@ -138,7 +143,9 @@ impl<'a> Output<'a> {
     pub(super) fn document(&mut self, document: &impl Serialize) {
         match serde_json::to_string(document) {
             Ok(json) => self.line(json),
-            Err(error) => self.fail(Failure::new("internal", Exit::Failed, format!("no JSON: {error}"))),
+            Err(error) => {
+                self.fail(Failure::new(word(ErrorKind::Internal), Exit::Failed, format!("no JSON: {error}")))
+            }
         }
     }
 
@@ -159,9 +166,18 @@ impl<'a> Output<'a> {
                 let error = serde_json::json!({ "error": { "kind": kind, "message": message } });
                 self.say(format_args!("{error}\n"));
             }
-            // What the parser of the command line says has this form already.
-            Form::Text if message.contains("\nUsage: ") => self.say(message),
             Form::Text => self.say(format_args!("error: {}\n", message.trim_end())),
+        }
+    }
+
+    /// Shows people how the command line is to be used, after one that makes no sense.
+    pub(super) fn teach(&mut self, usage: impl Display, fault: String) {
+        match self.form {
+            Form::Json => self.fail(Failure::usage(fault)),
+            Form::Text => {
+                self.exit = self.exit.max(Exit::Usage);
+                self.say(usage);
+            }
         }
     }
 
@@ -177,6 +193,11 @@ impl<'a> Output<'a> {
 
     /// Ends the output.
     pub(super) fn finish(mut self) -> ExitCode {
+        self.end();
+        ExitCode::from(self.exit as u8)
+    }
+
+    fn end(&mut self) {
         if self.broken.is_none() {
             self.broken = self.data.flush().err();
         }
@@ -186,8 +207,66 @@ impl<'a> Output<'a> {
             // The buffer still holds what could not be written; its last attempt is of no interest.
             let message = format!("writing to stdout failed: {error}");
             self.broken = Some(error);
-            self.fail(Failure::new("io", Exit::Failed, message));
+            self.fail(Failure::io(message));
         }
-        ExitCode::from(self.exit as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shares what is written with the test.
+    struct Sink<'a>(&'a mut Vec<u8>, Option<IoErrorKind>);
+
+    impl Write for Sink<'_> {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            match self.1 {
+                Some(kind) => Err(kind.into()),
+                None => self.0.write(bytes),
+            }
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn ended(broken: Option<IoErrorKind>, failures: &[ErrorKind]) -> (Exit, String) {
+        let (mut data, mut notes) = (Vec::new(), Vec::new());
+        let mut output = Output::new(Form::Text, Sink(&mut data, broken), Sink(&mut notes, None));
+        output.line("42");
+        for kind in failures {
+            output.fail(Error::new(*kind, "so it is").into());
+        }
+        output.end();
+        let exit = output.exit;
+        drop(output);
+        (exit, String::from_utf8(notes).unwrap())
+    }
+
+    #[test]
+    fn every_kind_of_error_has_its_exit_code_and_the_worst_counts() {
+        for (kinds, exit) in [
+            (&[][..], 0),
+            (&[ErrorKind::UnknownEvent], 1),
+            (&[ErrorKind::StoreMissing], 1),
+            (&[ErrorKind::Usage], 2),
+            (&[ErrorKind::Definitions], 3),
+            (&[ErrorKind::StoreBusy], 4),
+            (&[ErrorKind::StoreDamaged], 5),
+            (&[ErrorKind::StoreNewer], 5),
+            (&[ErrorKind::StoreBusy, ErrorKind::UnknownMetric], 4),
+        ] {
+            assert_eq!(ended(None, kinds).0 as u8, exit, "{kinds:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_reader_that_has_gone_is_no_failure() {
+        assert_eq!(ended(Some(IoErrorKind::BrokenPipe), &[]), (Exit::Done, String::new()));
+        let (exit, notes) = ended(Some(IoErrorKind::StorageFull), &[]);
+        assert_eq!(exit, Exit::Failed);
+        assert!(notes.starts_with("error: writing to stdout failed: "), "{notes}");
     }
 }

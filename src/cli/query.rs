@@ -136,7 +136,7 @@ fn print(
         (Some(steps), _, Some(unit)) => {
             output.text(format_args!("\n{}", steps_table(steps, |step| label(step, unit), now)));
         }
-        (_, Value::PerValue(values), _) => {
+        (_, Value::PerValue(values), _) if !values.is_empty() => {
             output.text(format_args!("\n{}", per_value_table(values, MAX_LISTED_VALUES)));
         }
         _ => {}

@@ -162,14 +162,14 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
-        for (number, text) in
+        for (whole, text) in
             [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678"), (100_000, "100,000")]
         {
-            assert_eq!(count(number), text);
+            assert_eq!(count(whole), text);
         }
-        assert_eq!(super::number(-1234.5), "-1,234.5");
-        assert_eq!(super::number(987_733.0), "987,733");
-        assert_eq!(super::number(1e300), "1e300");
+        assert_eq!(number(-1234.5), "-1,234.5");
+        assert_eq!(number(987_733.0), "987,733");
+        assert_eq!(number(1e300), "1e300");
     }
 
     #[test]
