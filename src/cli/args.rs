@@ -316,3 +316,29 @@ Every event that was ever offered is either stored, refused or lost, the latter 
 
 Example:
   {program} stats --store usage.db";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_program_sees_its_own_names() {
+        let defaults = Defaults::new().program("acme usage").env_prefix("ACME").store("acme.db");
+        let parse = |args: &[&str]| parse(&args.iter().map(OsString::from).collect::<Vec<_>>(), &defaults);
+        let help = parse(&["acme", "query", "--help"]).err().unwrap().render().to_string();
+        for text in
+            ["Usage: acme usage query", "acme usage query issue_created", "[default: acme.db]", "ACME_STORE"]
+        {
+            assert!(help.contains(text), "{help}");
+        }
+        assert!(!help.to_lowercase().contains("headcount"), "{help}");
+        assert!(parse(&["acme", "--store", "x.db", "demo"]).unwrap().store_is_explicit);
+        assert!(parse(&["acme", "demo", "--store", "x.db"]).unwrap().store_is_explicit);
+        assert!(!parse(&["acme", "demo"]).unwrap().store_is_explicit);
+    }
+
+    #[test]
+    fn the_grammar_has_no_contradictions() {
+        Cli::command().debug_assert();
+    }
+}

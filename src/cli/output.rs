@@ -144,7 +144,8 @@ impl<'a> Output<'a> {
         match serde_json::to_string(document) {
             Ok(json) => self.line(json),
             Err(error) => {
-                self.fail(Failure::new(word(ErrorKind::Internal), Exit::Failed, format!("no JSON: {error}")))
+                let message = format!("no JSON: {error}");
+                self.fail(Failure::new(word(ErrorKind::Internal), Exit::Failed, message));
             }
         }
     }
