@@ -763,3 +763,18 @@ fn every_command_teaches_itself_with_an_example() {
         assert!(ran.out.contains("--store <PATH>") && ran.out.contains("[env: HEADCOUNT_STORE]"));
     }
 }
+
+#[test]
+fn a_rotated_log_continues_under_its_new_path() {
+    let bench = Bench::new();
+    let line = |user: u32| format!("{{\"event\":\"issue_created\",\"user\":{user}}}\n");
+    bench.write("usage.log", line(1) + &line(2));
+    assert_eq!(bench.run(&["import", "usage.log", "--definitions", "config"]).code, 0);
+    bench.write("usage.log.1", line(1) + &line(2) + &line(3));
+    bench.write("usage.log", line(4));
+    let ran = bench.run(&["import", "usage.log.1", "usage.log"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("usage.log.1 begins with what was read of"), "{}", ran.err);
+    let total = bench.json(&["query", "issue_created"]);
+    assert_eq!(total["value"], 4);
+}

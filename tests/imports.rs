@@ -1,4 +1,10 @@
 //! Imports: each line counts once, whatever is interrupted, repeated, grown or renamed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops where it is wrong"
+)]
 
 use std::io::{self, Read};
 use std::sync::{Arc, Barrier};

@@ -1,4 +1,10 @@
 //! What the front page shows holds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops where it is wrong"
+)]
 
 use headcount::{Definitions, MAX_EXTRAS, MAX_LINE_BYTES, MAX_TEXT_BYTES};
 

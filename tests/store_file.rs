@@ -1,4 +1,10 @@
 //! The store's file: what it refuses, what it promises to other programs, and what damage costs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops where it is wrong"
+)]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -160,12 +166,12 @@ fn a_damaged_sketch_costs_its_own_day_and_is_kept_aside() {
         store.flush().unwrap();
         clock.advance(Duration::from_secs(86_400));
     }
-    let second = (2_i64 << 40) | day(2).from().unix_seconds() / 86_400;
+    let second = (2_i64 << 40) | (day(2).from().unix_seconds() / 86_400);
     let connection = Connection::open(&path).unwrap();
     let blob: Vec<u8> = connection
         .query_row("SELECT blob FROM sketches WHERE bucket = ?1", [second], |row| row.get(0))
         .unwrap();
-    let mut broken = blob.clone();
+    let mut broken = blob;
     *broken.last_mut().unwrap() ^= 1;
     connection
         .execute("UPDATE sketches SET blob = ?2 WHERE bucket = ?1", rusqlite::params![second, broken])

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use flate2::read::MultiGzDecoder;
@@ -44,6 +44,8 @@ struct BadLineDocument {
 struct Source {
     name: String,
     input: Box<dyn Read>,
+    /// A regular file that goes by its path: the next one at the path may be another, and this one may have had another.
+    path: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -60,7 +62,13 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
         args.files.iter().map(|file| open(file, args, output)).collect::<Result<Vec<_>, Failure>>()?;
     let store = open_store(context, output)?;
     let mut reports = Vec::with_capacity(sources.len());
-    for Source { name, input } in sources {
+    for Source { name, input, path } in sources {
+        if let Some(path) = path
+            && let Err(failure) = follow_rotation(&store, &name, &path, output)
+        {
+            output.fail(failure);
+            continue;
+        }
         let input = Progress::of(input, &name, output.form());
         match store.import(&name, input) {
             Ok(report) => reports.push(report),
@@ -102,14 +110,25 @@ fn open_store(context: &Context, output: &mut Output<'_>) -> Result<Store, Failu
     })
 }
 
+/// A file that begins with all that was read of a source under another path is that source: it continues there.
+fn follow_rotation(store: &Store, name: &str, path: &Path, output: &mut Output<'_>) -> Result<(), Failure> {
+    let input = File::open(path).and_then(plain).map_err(|error| unreadable(path, &error))?;
+    if let Some(known_as) = store.renamed_source(name, input)? {
+        store.rename_source(&known_as, name)?;
+        output.note(format_args!("{name} begins with what was read of {known_as}; continuing there"));
+    }
+    Ok(())
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::io(format!("{}: the file cannot be read: {error}", path.display()))
+}
+
 fn open(path: &Path, args: &ImportArgs, output: &mut Output<'_>) -> Result<Source, Failure> {
-    let unreadable = |error: std::io::Error| {
-        let message = format!("{}: the file cannot be read: {error}", path.display());
-        Failure::io(message)
-    };
+    let unreadable = |error: std::io::Error| unreadable(path, &error);
     if path.as_os_str() == STDIN {
         let name = args.source.clone().unwrap_or_else(|| fresh_name("stdin", output));
-        return Ok(Source { name, input: plain(std::io::stdin()).map_err(unreadable)? });
+        return Ok(Source { name, input: plain(std::io::stdin()).map_err(unreadable)?, path: None });
     }
     let file = File::open(path).map_err(unreadable)?;
     let kind = file.metadata().map_err(unreadable)?;
@@ -128,7 +147,8 @@ fn open(path: &Path, args: &ImportArgs, output: &mut Output<'_>) -> Result<Sourc
         // What a pipe holds has no name that could come again.
         None => fresh_name("pipe", output),
     };
-    Ok(Source { name, input: plain(file).map_err(unreadable)? })
+    let path = (args.source.is_none() && kind.is_file()).then(|| path.to_owned());
+    Ok(Source { name, input: plain(file).map_err(unreadable)?, path })
 }
 
 /// A name that no source has had: what comes under it always counts.
