@@ -1,0 +1,198 @@
+//! What holds for every input, whoever made it: each function takes any bytes and panics where the crate breaks its word.
+//!
+//! The fuzz targets and the replay in `tests/replay.rs` share these checks.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use headcount::{
+    Definitions, EventDefinition, ManualClock, MetricDefinition, Mode, Query, Rule, Sketch, SketchKind,
+    Store, TimeFrame, Timestamp, Value,
+};
+
+/// Sunday, 2026-11-22, 10:00 UTC.
+const NOW_UNIX_SECONDS: i64 = 1_795_341_600;
+/// A line of its own between the files of one input.
+const NEXT_FILE: &str = "\n=====\n";
+/// The checksum at the end of an encoded sketch.
+const CHECKSUM_BYTES: usize = 4;
+
+/// Definitions either load free of contradictions, so that a store opens with them, or every problem has its place.
+pub(crate) fn definitions(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let files: Vec<(String, &str)> =
+        text.split(NEXT_FILE).enumerate().map(|(number, text)| (format!("{number}.yml"), text)).collect();
+    let named: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+    let loaded = match Definitions::embedded(&named) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            assert!(!error.problems().is_empty(), "refused without a problem: {error}");
+            for problem in error.problems() {
+                assert_in_text(&named, problem);
+            }
+            return;
+        }
+    };
+    for problem in loaded.warnings() {
+        assert_in_text(&named, problem);
+    }
+    let key_paths: Vec<&str> = loaded.metrics().map(MetricDefinition::key_path).collect();
+    assert!(key_paths.is_sorted_by(|a, b| a < b), "key paths are not unique: {key_paths:?}");
+    let names: Vec<&str> = loaded.events().map(EventDefinition::action).collect();
+    assert!(names.is_sorted_by(|a, b| a < b), "events are not unique: {names:?}");
+    assert_eq!(Definitions::embedded(&named).unwrap(), loaded, "loading twice differs");
+    let store = in_memory(loaded.clone());
+    for key_path in key_paths {
+        // A metric may be without a value, for a reason; it is known in any case.
+        store.metric(key_path).unwrap();
+    }
+}
+
+fn assert_in_text(files: &[(&str, &str)], problem: &headcount::Problem) {
+    let (_, text) = files.iter().find(|(name, _)| *name == problem.file).expect("a problem names a file");
+    // A parser may find the end of the text wanting, on the line behind the last; a file as a whole has no line.
+    let lines = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count() + 1;
+    let line = usize::try_from(problem.line).unwrap();
+    assert!(line <= lines, "{problem} lies outside of {lines} lines");
+    assert_eq!(line == 0, problem.column == 0, "{problem} has half a place");
+    assert!(!problem.message.is_empty());
+}
+
+/// Nothing but what `encode` returns decodes, and what decodes behaves as a set.
+///
+/// The checksum keeps random bytes out, so the same bytes are checked once more with a checksum that fits.
+pub(crate) fn sketch_blob(input: &[u8]) {
+    check_blob(input);
+    if let Some(body) = input.len().checked_sub(CHECKSUM_BYTES).and_then(|length| input.get(..length)) {
+        let mut sealed = body.to_vec();
+        sealed.extend_from_slice(&crc32c::crc32c(body).to_le_bytes());
+        check_blob(&sealed);
+    }
+}
+
+fn check_blob(blob: &[u8]) {
+    let mut other = Sketch::new();
+    other.add(b"ada");
+    other.add(b"grace");
+    let before = other.clone();
+    let Ok(sketch) = Sketch::decode(blob) else {
+        assert!(other.unite_blob(blob).is_err(), "uniting takes what decoding refuses");
+        assert_eq!(other, before, "a refused blob left traces");
+        return;
+    };
+    assert_eq!(sketch.encode(), blob, "an accepted blob is not the encoding of its sketch");
+    check_sketch(&sketch);
+    let mut united = before.clone();
+    let changed = united.unite(&sketch);
+    assert_eq!(other.unite_blob(blob).unwrap(), changed, "`unite` and `unite_blob` differ");
+    assert_eq!(other, united, "`unite` and `unite_blob` differ");
+    let mut turned = sketch;
+    turned.unite(&before);
+    assert_eq!(turned, united, "the order of uniting leaves a trace");
+}
+
+/// A Redis string is refused, or its registers survive every form.
+pub(crate) fn hyll(input: &[u8]) {
+    let Ok(sketch) = Sketch::from_redis(input) else { return };
+    assert_eq!(sketch.kind(), SketchKind::Registers);
+    check_sketch(&sketch);
+    assert_eq!(Sketch::from_redis(&sketch.to_redis()).unwrap(), sketch, "the dense form differs");
+    if let Some(sparse) = sketch.to_redis_sparse() {
+        assert_eq!(Sketch::from_redis(&sparse).unwrap(), sketch, "the sparse form differs");
+    }
+    assert_eq!(Sketch::decode(&sketch.encode()).unwrap(), sketch, "the encoding differs");
+}
+
+fn check_sketch(sketch: &Sketch) {
+    let estimate = sketch.estimate();
+    assert!(estimate.value.is_finite() && estimate.value >= 0.0, "{estimate:?}");
+    assert!(estimate.standard_error.is_finite() && estimate.standard_error >= 0.0, "{estimate:?}");
+    assert_eq!(estimate.rounded() == 0, sketch.is_empty(), "{estimate:?}");
+    let mut twice = sketch.clone();
+    assert!(!twice.unite(sketch), "a set united with itself changed");
+    assert_eq!(twice, *sketch);
+}
+
+/// Whatever the lines say, each is accepted or rejected, the store holds exactly the accepted ones, and neither repeating the
+/// import nor interrupting it changes what is counted.
+pub(crate) fn ndjson(input: &[u8]) {
+    let store = in_memory(DEFINITIONS.clone());
+    let report = store.import("source", input).unwrap();
+    let mut rejected = report.rejected.clone();
+    // A last line that may be half written is left for the next import; it is not a line yet.
+    let waits = rejected.remove("incomplete_last_line").unwrap_or(0);
+    assert!(waits <= 1);
+    assert_eq!(report.accepted + rejected.values().sum::<u64>(), report.lines, "{report:?}");
+    let written = input.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+    assert_eq!(report.lines + waits, u64::try_from(written).unwrap(), "{report:?}");
+
+    let ledger = store.reader().ledger().unwrap();
+    assert_eq!(ledger.stored, report.accepted);
+    let refused: BTreeMap<String, u64> =
+        rejected.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect();
+    assert_eq!(ledger.refused, refused);
+    assert!(ledger.lost.is_empty());
+    let totals = EVENTS.iter().map(|name| count(&store, &Query::total(*name))).sum::<u64>();
+    assert_eq!(totals, report.accepted, "the totals are not the accepted lines");
+    assert!(count(&store, &Query::unique("viewed", "user")) <= count(&store, &Query::total("viewed")));
+
+    let again = store.import("source", input).unwrap();
+    assert_eq!((again.lines, again.already_read), (0, report.lines), "importing again read on");
+    assert_eq!(again.accepted, 0);
+
+    let interrupted = in_memory(DEFINITIONS.clone());
+    let half = input.iter().take(input.len() / 2).rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let first = interrupted.import("source", &input[..half]).unwrap();
+    let second = interrupted.import("source", input).unwrap();
+    assert_eq!(first.accepted + second.accepted, report.accepted);
+    assert_eq!(second.already_read, first.lines);
+    for query in QUERIES.iter() {
+        assert_eq!(
+            value(&interrupted, query),
+            value(&store, query),
+            "{query:?} differs after an interruption"
+        );
+    }
+}
+
+const EVENTS: [&str; 2] = ["viewed", "ordered"];
+
+static DEFINITIONS: LazyLock<Definitions> = LazyLock::new(|| {
+    let metric = |name: &str, rule| MetricDefinition::new(name, TimeFrame::All).rule(rule);
+    Definitions::new()
+        .event(EventDefinition::new("viewed").identifier("user").label())
+        .and_then(|all| {
+            all.event(EventDefinition::new("ordered").identifier("project").value().custom("plan"))
+        })
+        .and_then(|all| all.event(EventDefinition::new("gone").removed()))
+        .and_then(|all| all.metric(metric("viewers", Rule::unique("viewed", "user"))))
+        .and_then(|all| all.metric(metric("web", Rule::count("viewed").filter("label", "web"))))
+        .and_then(|all| all.metric(metric("revenue", Rule::sum("ordered"))))
+        .and_then(|all| all.metric(metric("plans", Rule::per_value("ordered", "plan"))))
+        .unwrap()
+});
+
+/// Sums are left out: their last bit may depend on where an import was interrupted.
+static QUERIES: LazyLock<Vec<Query>> = LazyLock::new(|| {
+    vec![
+        Query::total("viewed"),
+        Query::total("ordered"),
+        Query::total("viewed").filter("label", "web"),
+        Query::unique("viewed", "user"),
+        Query::per_value("ordered", "plan"),
+    ]
+});
+
+fn in_memory(definitions: Definitions) -> Store {
+    let clock = ManualClock::new(Timestamp::from_unix_seconds(NOW_UNIX_SECONDS));
+    let builder = Store::builder_in_memory().definitions(definitions).mode(Mode::Inline).clock(clock);
+    builder.open().unwrap()
+}
+
+fn value(store: &Store, query: &Query) -> Value {
+    store.value(query).unwrap().value
+}
+
+fn count(store: &Store, query: &Query) -> u64 {
+    store.value(query).unwrap().count().unwrap()
+}
