@@ -30,7 +30,7 @@ pub(crate) const DOORS: &[(&str, &[&str])] = &[
     ("hyperloglogplus", &["src/sketch/"]),
     ("rusqlite", &["src/storage/sqlite/", "src/ping/sources/sqlite.rs"]),
     ("rustix", &["src/time/"]),
-    ("sha2", &["src/ingest/import.rs"]),
+    ("sha2", &["src/ingest/source.rs"]),
 ];
 
 /// Dependencies that every floor may name.
