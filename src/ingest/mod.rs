@@ -4,6 +4,8 @@ pub(crate) mod aggregate;
 pub(crate) mod buffer;
 pub(crate) mod cells;
 pub(crate) mod engine;
+#[cfg(test)]
+mod faults;
 pub(crate) mod import;
 pub(crate) mod intern;
 pub(crate) mod line;

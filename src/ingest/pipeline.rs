@@ -127,6 +127,15 @@ pub(crate) enum Stage {
 impl Pipeline {
     pub(crate) fn start(target: Target, settings: Settings, writer: Box<dyn Writer>) -> Result<Self, Error> {
         let engine = Engine::new(target.clone(), settings.max_sketch_bytes);
+        Self::start_engine(engine, target, settings, writer)
+    }
+
+    pub(crate) fn start_engine(
+        engine: Engine,
+        target: Target,
+        settings: Settings,
+        writer: Box<dyn Writer>,
+    ) -> Result<Self, Error> {
         let (jobs, inbox) = mpsc::channel();
         let mode = settings.mode;
         let (inline, background) = match mode {

@@ -73,6 +73,11 @@ impl Queue {
         Instant::now() < deadline
     }
 
+    #[cfg(test)]
+    pub(crate) fn waiting_callers(&self) -> usize {
+        *self.waiting.lock()
+    }
+
     /// Calls those who wait for room.
     pub(crate) fn announce_room(&self) {
         if *self.waiting.lock() > 0 {
