@@ -166,9 +166,10 @@ impl Aggregator {
         self.sketches.iter_mut().map(|cell| cell.value.sketch.memory_bytes()).sum()
     }
 
-    /// Events that are added up and not yet in a batch.
+    /// Events that are added up or counted as lost, and not yet in a batch.
     pub(crate) fn pending_events(&self) -> u64 {
-        self.ledger.get(&LedgerEntry::Stored).copied().unwrap_or(0)
+        let events = |entry: &LedgerEntry| matches!(entry, LedgerEntry::Stored | LedgerEntry::Lost(_));
+        self.ledger.iter().filter(|(entry, _)| events(entry)).map(|(_, count)| count).sum()
     }
 
     /// Takes everything that changed as the next batch. Live sketches stay, up to the bound; the coldest go.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crate::error::{Error, ErrorKind, TrackError};
 use crate::ingest::aggregate::{Aggregator, Target};
-use crate::ingest::pipeline::Shared;
+use crate::ingest::pipeline::{Shared, closed};
 use crate::ingest::record::Records;
 use crate::storage::batch::{Batch, LedgerEntry};
 use crate::storage::{Commit, Writer};
@@ -82,12 +82,16 @@ impl Engine {
     }
 }
 
-/// Events of a batch that are counted once it is committed, and lost if it never is.
-pub(crate) fn events_of(batch: &Batch) -> u64 {
+/// Events of a batch that is not committed, those that it counts as lost among them: all are lost if it never is.
+pub(crate) fn pending_in(batch: &Batch) -> u64 {
+    events_of(batch) + lost_in(batch)
+}
+
+fn events_of(batch: &Batch) -> u64 {
     batch.ledger.get(&LedgerEntry::Stored).copied().unwrap_or(0)
 }
 
-pub(crate) fn lost_in(batch: &Batch) -> u64 {
+fn lost_in(batch: &Batch) -> u64 {
     batch
         .ledger
         .iter()
@@ -102,6 +106,7 @@ pub(crate) struct Inline {
     writer: Box<dyn Writer>,
     /// A batch whose commit failed: it keeps its exact content until its fate is known.
     unsettled: Option<Batch>,
+    closed: bool,
 }
 
 impl std::fmt::Debug for Inline {
@@ -112,7 +117,7 @@ impl std::fmt::Debug for Inline {
 
 impl Inline {
     pub(crate) fn new(engine: Engine, writer: Box<dyn Writer>) -> Self {
-        Self { engine, writer, unsettled: None }
+        Self { engine, writer, unsettled: None, closed: false }
     }
 
     /// Commits when memory is full; fails when it is and the disk takes nothing.
@@ -126,20 +131,30 @@ impl Inline {
     }
 
     pub(crate) fn flush(&mut self, shared: &Shared) -> Result<(), Error> {
+        if self.closed {
+            return Err(closed());
+        }
         self.engine.gather(shared);
         self.settle_and_commit(shared)
     }
 
     pub(crate) fn close(&mut self, shared: &Shared) -> Result<(), Error> {
+        if self.closed {
+            return Ok(());
+        }
         let outcome = self.flush(shared);
+        self.closed = true;
         if outcome.is_err() {
-            let unsettled = self.unsettled.take().as_ref().map_or(0, events_of);
-            shared.tallies.lost.fetch_add(unsettled + self.engine.pending_events(), Ordering::AcqRel);
+            let unsettled = self.unsettled.take().as_ref().map_or(0, pending_in);
+            shared.abandon(unsettled + self.engine.pending_events());
         }
         outcome
     }
 
     pub(crate) fn commit(&mut self, batch: &Arc<Batch>) -> Result<Commit, Error> {
+        if self.closed {
+            return Err(closed());
+        }
         self.writer.commit(batch)
     }
 

@@ -103,6 +103,10 @@ struct Control {
     attempts: u64,
     failure: Option<Failure>,
     stage: Stage,
+    /// Whether the time to close ran out, so that the committer may still hang in a commit.
+    timed_out: bool,
+    /// Events that were given up for it.
+    abandoned: u64,
 }
 
 /// The last attempt to commit that failed.
@@ -172,9 +176,6 @@ impl Pipeline {
     pub(crate) fn flush(&self) -> Result<(), Error> {
         self.shared.refuse_fork()?;
         if let Some(inline) = &self.shared.inline {
-            if self.shared.closed.load(Ordering::Acquire) {
-                return Err(closed());
-            }
             return inline.lock().flush(&self.shared);
         }
         let mut control = self.shared.control.lock();
@@ -218,10 +219,11 @@ impl Pipeline {
     }
 
     fn close_threads(&self, deadline: Instant) -> Result<(), Error> {
-        let lost_before = self.shared.tallies.lost.load(Ordering::Acquire);
         let mut control = self.shared.control.lock();
-        if control.stage == Stage::Open {
-            control.stage = Stage::Closing;
+        match control.stage {
+            Stage::Open => control.stage = Stage::Closing,
+            Stage::Closing | Stage::Abandoned => {}
+            Stage::Ended => return Ok(()),
         }
         self.shared.wake_aggregator();
         while control.stage == Stage::Closing {
@@ -229,6 +231,7 @@ impl Pipeline {
                 && control.stage == Stage::Closing
             {
                 control.stage = Stage::Abandoned;
+                control.timed_out = true;
                 self.shared.wake_aggregator();
             }
         }
@@ -236,15 +239,15 @@ impl Pipeline {
         while control.stage == Stage::Abandoned {
             self.shared.changed.wait(&mut control);
         }
-        let failure = control.failure.clone();
+        let (failure, timed_out, abandoned) = (control.failure.clone(), control.timed_out, control.abandoned);
         drop(control);
         *self.shared.jobs.lock() = None;
         let threads = std::mem::take(&mut *self.threads.lock());
-        for thread in threads.into_iter().filter(|thread| failure.is_none() || thread.is_finished()) {
+        for thread in threads.into_iter().filter(|thread| !timed_out || thread.is_finished()) {
             // The threads end without a panic; if one did not, the law of conservation has already said so.
             let _ = thread.join();
         }
-        if self.shared.tallies.lost.load(Ordering::Acquire) == lost_before {
+        if abandoned == 0 {
             return Ok(());
         }
         Err(failure.map_or_else(
@@ -356,6 +359,12 @@ impl Shared {
         self.changed.notify_all();
     }
 
+    /// Counts events that are given up since the time to close has run out.
+    pub(crate) fn abandon(&self, events: u64) {
+        self.tallies.lost.fetch_add(events, Ordering::AcqRel);
+        self.control.lock().abandoned += events;
+    }
+
     pub(crate) fn ended(&self) {
         self.control.lock().stage = Stage::Ended;
         self.changed.notify_all();
@@ -363,6 +372,6 @@ impl Shared {
 }
 
 #[cold]
-fn closed() -> Error {
+pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the store is closed; open it again")
 }

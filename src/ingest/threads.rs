@@ -251,9 +251,8 @@ impl Aggregation {
 
     fn abandon(&mut self) {
         self.engine.gather(&self.shared);
-        let in_flight = self.in_flight.take().map_or(0, |in_flight| engine::events_of(&in_flight.batch));
-        let lost = in_flight + self.engine.pending_events();
-        self.shared.tallies.lost.fetch_add(lost, Ordering::AcqRel);
+        let in_flight = self.in_flight.take().map_or(0, |in_flight| engine::pending_in(&in_flight.batch));
+        self.shared.abandon(in_flight + self.engine.pending_events());
         self.ended = true;
     }
 
