@@ -299,7 +299,8 @@ impl Shared {
     }
 
     /// Without threads the caller adds its full buffer up itself. A flush locks first the pipeline and then each buffer, so
-    /// the buffer is let go while the pipeline is locked.
+    /// the buffer is let go before the pipeline is locked; and it stays locked until the buffer is added up, so that no
+    /// flush misses what is between the two.
     fn absorb_inline<'a>(
         &self,
         inline: &Mutex<Inline>,
@@ -307,10 +308,16 @@ impl Shared {
         buffer: MutexGuard<'a, Buffer>,
     ) -> Result<MutexGuard<'a, Buffer>, TrackError> {
         drop(buffer);
-        inline.lock().make_room(self).map_err(|_| TrackError::QueueFull)?;
-        let full = std::mem::replace(&mut mine.lock().records, self.queue.empty_buffer());
-        inline.lock().absorb(self, full);
-        Ok(mine.lock())
+        let mut inline = inline.lock();
+        inline.make_room(self).map_err(|_| TrackError::QueueFull)?;
+        let mut buffer = mine.lock();
+        // Closing has taken the buffers meanwhile, and takes none again.
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(TrackError::Closed);
+        }
+        let full = std::mem::replace(&mut buffer.records, self.queue.empty_buffer());
+        inline.absorb(self, full);
+        Ok(buffer)
     }
 }
 
