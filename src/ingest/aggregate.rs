@@ -190,7 +190,10 @@ impl Aggregator {
         }
         for cell in self.per_value.drain() {
             let Some(id) = of(cell.rule) else { continue };
-            for (number, count) in cell.value {
+            // In the order in which the values were first seen, so that the file numbers them alike in each run.
+            let mut values: Vec<_> = cell.value.into_iter().collect();
+            values.sort_unstable();
+            for (number, count) in values {
                 let name = self.target.names.name(cell.rule, number);
                 batch.per_value.push((id, Day::from_index(cell.bucket), name, count));
             }
