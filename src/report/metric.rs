@@ -97,7 +97,8 @@ fn evaluate_rules(
     if let Some(window) = window(metric.time_frame(), how.window, now) {
         query = query.range(window);
     }
-    Evaluation::of(snapshot, &query, clock_now)?.value(query.span).map_err(|error| match error.kind() {
+    let evaluation = Evaluation::of(snapshot, &query, clock_now);
+    evaluation.and_then(|evaluation| evaluation.value(query.span)).map_err(|error| match error.kind() {
         ErrorKind::UnknownEvent => Error::new(ErrorKind::NotRecorded, error.to_string()),
         _ => error,
     })
