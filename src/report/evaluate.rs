@@ -62,15 +62,25 @@ impl<'a> Evaluation<'a> {
         match span {
             Span::AllTime => self.all_time(),
             Span::Range(range) => self.range(range),
-            Span::LastDays(0) => {
-                Err(Error::new(ErrorKind::Usage, "the last 0 days are no time; ask for at least one"))
-            }
-            Span::LastDays(days) => self.range(TimeRange::last_days(self.now, days)),
+            Span::LastDays(days) => self.range(self.last_days(days)?),
         }
+    }
+
+    fn last_days(&self, days: u32) -> Result<TimeRange, Error> {
+        if days == 0 {
+            return Err(Error::new(ErrorKind::Usage, "the last 0 days are no time; ask for at least one"));
+        }
+        Ok(TimeRange::last_days(self.now, days))
     }
 
     /// The answers for each step of a range.
     pub(crate) fn steps(&self, span: Span, unit: Unit) -> Result<Vec<Answer>, Error> {
+        if unit == Unit::Hour && self.is_by_day() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "uniques and values per property are kept by the day; ask for them by day, week or month",
+            ));
+        }
         let range = match span {
             Span::AllTime => match self.days {
                 None => return Ok(Vec::new()),
@@ -79,14 +89,8 @@ impl<'a> Evaluation<'a> {
                 }
             },
             Span::Range(range) => range,
-            Span::LastDays(days) => TimeRange::last_days(self.now, days),
+            Span::LastDays(days) => self.last_days(days)?,
         };
-        if unit == Unit::Hour && self.is_by_day() {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "uniques and values per property are kept by the day; ask for them by day, week or month",
-            ));
-        }
         if range.piece_count(unit) > MAX_STEPS {
             return Err(Error::new(
                 ErrorKind::Usage,
