@@ -27,6 +27,7 @@ pub(crate) struct Evaluation<'a> {
     since: Timestamp,
     freshness: Option<Timestamp>,
     now: Timestamp,
+    clock_now: Timestamp,
     /// The instant that the question is asked for, if not now.
     as_of: Option<Timestamp>,
 }
@@ -53,6 +54,7 @@ impl<'a> Evaluation<'a> {
             kept_from: snapshot.kept_from()?,
             freshness: snapshot.committed_at()?,
             now: query.as_of.unwrap_or(clock_now),
+            clock_now,
             as_of: query.as_of.filter(|as_of| *as_of < clock_now),
         })
     }
@@ -165,7 +167,8 @@ impl<'a> Evaluation<'a> {
                 }
             }
         }
-        let partial = range.to() > self.now || self.since > range.from();
+        // An instant ahead of the clock ends no window.
+        let partial = range.to() > self.now.min(self.clock_now) || self.since > range.from();
         Ok(self.answer(total, range, partial))
     }
 
