@@ -298,12 +298,19 @@ fn find(snapshot: &dyn Snapshot, rule: &Rule) -> Result<Series, Error> {
 /// The part of a metric's YAML that makes a store record the rule.
 fn yaml_of(rule: &Rule) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let mut yaml = format!("  events:\n  - name: {}\n", rule.event());
+    // Quoted only where YAML would take the name for something else.
+    let name = |text: &str| {
+        let word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && text.starts_with(|first: char| !first.is_ascii_digit());
+        let reserved = ["null", "true", "false"].iter().any(|known| text.eq_ignore_ascii_case(known));
+        if word && !reserved { text.to_owned() } else { quoted(text) }
+    };
+    let mut yaml = format!("  events:\n  - name: {}\n", name(rule.event()));
     match (rule.kind(), rule.identifier()) {
         (RuleKind::Sum, _) => yaml.push_str("    operator: sum(value)\n"),
-        (kind, Some(name)) => {
-            let suffix = if matches!(name, "user" | "project" | "namespace") { ".id" } else { "" };
-            yaml.push_str(&format!("    unique: {name}{suffix}\n"));
+        (kind, Some(identifier)) => {
+            let suffix = if matches!(identifier, "user" | "project" | "namespace") { ".id" } else { "" };
+            yaml.push_str(&format!("    unique: {}{suffix}\n", name(identifier)));
             if kind == RuleKind::PerValue {
                 yaml.push_str("    operator: total\n");
             }
@@ -318,7 +325,7 @@ fn yaml_of(rule: &Rule) -> String {
             (Some(text), _) => quoted(text),
             (None, number) => number.unwrap_or_default().to_string(),
         };
-        yaml.push_str(&format!("      {key}: {value}\n"));
+        yaml.push_str(&format!("      {}: {value}\n", name(key)));
     }
     yaml
 }
