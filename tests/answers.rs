@@ -73,12 +73,14 @@ fn everything() -> Vec<Rule> {
         .collect()
 }
 
+fn odd_event(name: &str) -> Event<'_> {
+    Event::new(name).user(1).identifier("device", 2).label("w e:b\"\\#").property("7").value(2.5)
+}
+
 #[test]
 fn what_is_not_recorded_is_an_error_whose_yaml_makes_it_recorded() {
     let clock = ManualClock::new(at("2026-11-22T10:00:00Z"));
     let bare = store(&clock, &[]);
-    let event =
-        |name| Event::new(name).user(1).identifier("device", 2).label("w e:b\"\\#").property("7").value(2.5);
     for rule in [
         Rule::unique("issue_created", "user"),
         Rule::unique("issue_created", "device"),
@@ -111,7 +113,7 @@ fn what_is_not_recorded_is_an_error_whose_yaml_makes_it_recorded() {
         // With it the same question has an answer.
         let with = definitions().metric(metric.clone()).unwrap();
         let store = Store::builder_in_memory().definitions(with).mode(Mode::Inline).open().unwrap();
-        store.tracker().try_track(event(rule.event())).unwrap();
+        store.tracker().try_track(odd_event(rule.event())).unwrap();
         store.flush().unwrap();
         store.value(&Query::of_rule(rule)).unwrap();
     }

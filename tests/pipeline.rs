@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Barrier, Condvar, Mutex};
@@ -143,6 +144,91 @@ fn eight_threads_and_one_thread_store_the_same_counts_sums_and_registers() {
         assert_eq!(many.sums, one.sums, "{mode:?}");
         assert_eq!(many.per_value, one.per_value, "{mode:?}");
         assert!(many.sketches == one.sketches, "{mode:?}: registers differ");
+    }
+}
+
+/// The calls as lines of JSON.
+fn lines(calls: &[Call]) -> String {
+    let mut lines = String::new();
+    for call in calls {
+        let time = noon().plus_seconds(-call.seconds_ago);
+        write!(lines, r#"{{"event":"{}","time":"{time}""#, call.event).unwrap();
+        if let Some(user) = call.user {
+            write!(lines, r#","user":"{user}""#).unwrap();
+        }
+        if call.event == "build_finished" {
+            if let Some(device) = call.device {
+                write!(lines, r#","device":{device}"#).unwrap();
+            }
+            let properties = [("label", call.label), ("platform", call.platform)]
+                .into_iter()
+                .filter(|(_, text)| !text.is_empty())
+                .map(|(name, text)| format!(r#""{name}":"{text}","#));
+            let properties: String = properties.collect();
+            write!(lines, r#","additional_properties":{{{properties}"value":{}}}"#, call.value).unwrap();
+        }
+        lines.push_str("}\n");
+    }
+    lines
+}
+
+#[test]
+fn imports_of_one_source_at_once_count_each_line_once_and_as_if_it_was_tracked() {
+    let folder = tempfile::tempdir().unwrap();
+    let calls = calls(5, 200_000, true);
+    let one = by_one_thread(folder.path(), &calls);
+    let lines = lines(&calls);
+    let path = folder.path().join("imported.db");
+    let stores = [Mode::Background, Mode::Inline].map(|mode| builder(&path, mode).open().unwrap());
+    let start = Barrier::new(4);
+    let read: u64 = std::thread::scope(|scope| {
+        let imports: Vec<_> = (0..4)
+            .map(|n| {
+                let (store, lines, start) = (&stores[n % 2], &lines, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    let report = store.import("calls", lines.as_bytes()).unwrap();
+                    assert_eq!(report.lines + report.already_read, 200_000, "{report:?}");
+                    assert_eq!(report.accepted, report.lines);
+                    report.lines
+                })
+            })
+            .collect();
+        imports.into_iter().map(|import| import.join().unwrap()).sum()
+    });
+    assert_eq!(read, 200_000);
+    let many = contents(&path);
+    assert_eq!(many.counts, one.counts);
+    assert_eq!(many.sums, one.sums);
+    assert_eq!(many.per_value, one.per_value);
+    assert!(many.sketches == one.sketches, "registers differ");
+    assert_eq!(ledger(&path)["stored"], 200_000);
+    for store in stores {
+        assert_eq!(store.close().unwrap().accepted, 0);
+    }
+}
+
+#[test]
+fn more_threads_than_there_are_buffers_lose_nothing() {
+    for mode in MODES {
+        let store = Store::builder_in_memory().definitions(definitions()).mode(mode).open().unwrap();
+        let start = Barrier::new(300);
+        std::thread::scope(|scope| {
+            for _ in 0..300 {
+                let (store, start) = (&store, &start);
+                scope.spawn(move || {
+                    let tracker = store.tracker();
+                    start.wait();
+                    (0..600_u32)
+                        .for_each(|user| tracker.try_track(Event::new("page_viewed").user(user)).unwrap());
+                    // All are alive until all have tracked.
+                    start.wait();
+                });
+            }
+        });
+        let stats = store.close().unwrap();
+        assert_eq!((stats.accepted, stats.stored), (180_000, 180_000), "{mode:?}");
+        assert_eq!(store.value(&Query::total("page_viewed")).unwrap().count(), Some(180_000));
     }
 }
 

@@ -424,6 +424,84 @@ fn a_caller_that_waits_for_room_is_refused_at_its_deadline() {
 }
 
 #[test]
+fn a_caller_that_waits_and_a_flush_that_waits_are_told_when_the_store_closes() {
+    let (bench, mut accepted) = clogged(Overflow::Wait(PATIENCE));
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(|| bench.pipeline.flush());
+        bench.lever.wait_for_commit_after(0);
+        let tracker = bench.tracker();
+        let caller = scope.spawn(move || {
+            let mut taken = 0;
+            loop {
+                match tracker.try_track(one(taken)) {
+                    Ok(()) => taken += 1,
+                    Err(error) => return (u64::from(taken), error),
+                }
+            }
+        });
+        let shared = bench.pipeline.shared();
+        wait_until("the caller to wait", || shared.queue.waiting_callers() == 1);
+        let began = Instant::now();
+        bench.pipeline.close(Duration::from_millis(100)).unwrap_err();
+        let (taken, error) = caller.join().unwrap();
+        accepted += taken;
+        assert_eq!(error, TrackError::Closed);
+        assert_eq!(flush.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        let stats = shared.stats();
+        assert_eq!((stats.accepted, stats.lost, stats.queued), (accepted, accepted, 0));
+        bench.lever.set(Fault::None);
+    });
+}
+
+#[test]
+fn memory_that_is_always_full_costs_commits_and_no_users() {
+    for mode in MODES {
+        let bench = Bench::new(Settings {
+            max_sketch_bytes: 0,
+            overflow: Overflow::Wait(PATIENCE),
+            ..settings(mode)
+        });
+        for round in 0..5 {
+            bench.track(round * 2_000..round * 2_000 + 6_000);
+        }
+        bench.pipeline.flush().unwrap();
+        bench.check(Own { accepted: 30_000, ..Own::default() });
+        let mut users = crate::sketch::Sketch::new();
+        (0..14_000).for_each(|user| drop(users.add(user.to_string().as_bytes())));
+        assert_eq!(bench.stored().users, users.estimate().rounded(), "{mode:?}");
+        if mode == Mode::Inline {
+            assert!(bench.lever.entered.load(Ordering::SeqCst) > 1, "memory was never full");
+        }
+    }
+}
+
+#[test]
+fn without_threads_full_memory_and_a_failing_disk_refuse_and_count() {
+    let bench = Bench::new(Settings { max_sketch_bytes: 0, ..settings(Mode::Inline) });
+    bench.lever.set(Fault::Fail);
+    let tracker = bench.tracker();
+    let (mut own, mut user) = (Own::default(), 0);
+    while own.refused < 100 {
+        match tracker.try_track(one(user)) {
+            Ok(()) => own.accepted += 1,
+            Err(error) => {
+                assert_eq!(error, TrackError::QueueFull);
+                own.refused += 1;
+            }
+        }
+        user += 1;
+        assert!(user < 100_000, "memory was never full");
+    }
+    own.queued = own.accepted;
+    bench.check(own);
+    bench.lever.set(Fault::None);
+    tracker.try_track(one(user)).unwrap();
+    bench.pipeline.flush().unwrap();
+    bench.check(Own { accepted: own.accepted + 1, refused: own.refused, ..Own::default() });
+}
+
+#[test]
 fn closing_with_a_disk_that_fails_says_how_many_are_lost_within_the_limit() {
     for mode in MODES {
         let bench = Bench::new(settings(mode));
