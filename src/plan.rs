@@ -313,7 +313,7 @@ mod tests {
         let again = Rule::count("pull_package").filter("property", "guest");
         let plan = Plan::compile(&definitions(), &[again, Rule::unique("pull_package", "user")]).unwrap();
         let keys: Vec<_> = plan.rules().iter().map(Rule::key).collect();
-        assert_eq!(keys, ["pull_package", "pull_package-filter:[property:guest]", "pull_package-user"]);
+        assert_eq!(keys, ["pull_package", "pull_package-user", "pull_package-filter:[property:guest]"]);
         let (_, event) = plan.find("pull_package").unwrap();
         assert_eq!(event.inputs, [Source::User]);
         assert!(plan.find("gone").unwrap().1.rules.is_empty());
