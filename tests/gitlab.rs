@@ -205,6 +205,9 @@ fn date(at: Timestamp) -> NaiveDate {
 /// Calls over users, labels and all other properties that some filter asks for, and some that none does.
 fn calls(chance: &mut Chance, day: NaiveDate, events: &[&'static str]) -> Vec<Call> {
     let count = chance.below(EVENTS_A_DAY);
+    // Labels and values that come and go.
+    let rare = ["a", "b c", "d/e", "f", "g", "h", "i"][day.ordinal() as usize / 3 % 7];
+    let rare_value = f64::from(day.ordinal() % 17) / 8.0;
     let mut call = |_| {
         let mut properties = BTreeMap::new();
         let mut set = |name, operand: Operand| {
@@ -214,10 +217,20 @@ fn calls(chance: &mut Chance, day: NaiveDate, events: &[&'static str]) -> Vec<Ca
         };
         set(
             "label",
-            chance.one_of(&[Text("failure"), Text("failure"), Text("incomplete"), Text("fine"), Text("")]),
+            chance.one_of(&[Text("failure"), Text("failure"), Text("incomplete"), Text(rare), Text("")]),
         );
         set("property", chance.one_of(&[Text("flow"), Text("metrics"), Text("events"), Text("")]));
-        set("value", chance.one_of(&[Number(60.0), Number(60.0), Number(2.25), Number(-0.5), Text("")]));
+        set(
+            "value",
+            chance.one_of(&[
+                Number(60.0),
+                Number(60.0),
+                Number(2.25),
+                Number(-0.5),
+                Number(rare_value),
+                Text(""),
+            ]),
+        );
         set("custom_key1", chance.one_of(&[Text("metrics"), Text("metrics"), Text("60")]));
         set("custom_key3", chance.one_of(&[Number(30.0), Number(13.0), Text("30")]));
         set("custom_key4", chance.one_of(&[Number(12.4), Number(12.4), Number(12.0)]));

@@ -468,7 +468,9 @@ fn memory_that_is_always_full_costs_commits_and_no_users() {
         bench.pipeline.flush().unwrap();
         bench.check(Own { accepted: 30_000, ..Own::default() });
         let mut users = crate::sketch::Sketch::new();
-        (0..14_000).for_each(|user| drop(users.add(user.to_string().as_bytes())));
+        for user in 0..14_000 {
+            users.add(user.to_string().as_bytes());
+        }
         assert_eq!(bench.stored().users, users.estimate().rounded(), "{mode:?}");
         if mode == Mode::Inline {
             assert!(bench.lever.entered.load(Ordering::SeqCst) > 1, "memory was never full");
