@@ -1,6 +1,11 @@
 //! What the store answers, and what it refuses to answer.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of tests may fail as tests do"
+)]
 
 mod common;
 
@@ -296,7 +301,7 @@ fn the_steps_of_a_series_add_up_to_the_whole_and_several_events_add_or_unite() {
         }
     }
     // The last N days end with the running one.
-    let last = store.value(&users.clone().last_days(10)).unwrap();
+    let last = store.value(&users.last_days(10)).unwrap();
     let today = clock.now().unix_seconds() / DAY;
     let exact: BTreeSet<_> = by_day.range(today - 9..=today).flat_map(|(_, users)| users).collect();
     assert_eq!((last.count(), last.partial), (Some(exact.len() as u64), true));

@@ -1,6 +1,10 @@
 //! From the call to the file: the same numbers however events arrive, and an account of every event that was offered.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "the helpers of tests may fail as tests do, and say what they did"
+)]
 
 mod common;
 

@@ -205,7 +205,8 @@ impl Bench {
         assert_eq!(stats.stored, stored.events, "{stored:?}");
         assert_eq!(stored.ledger.get("stored").copied().unwrap_or(0), stored.events, "{stored:?}");
         assert!(lost <= stats.lost, "{stored:?}");
-        assert_eq!(stored.sum, stored.events as f64, "{stored:?}");
+        let events = u32::try_from(stored.events).unwrap();
+        assert_eq!(stored.sum, f64::from(events), "{stored:?}");
     }
 }
 

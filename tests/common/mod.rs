@@ -1,7 +1,11 @@
 //! What several test files share: seeded chance, and the content of a store file by plain SQL.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
-#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "the helpers of tests may fail as tests do, and say their seeds"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
