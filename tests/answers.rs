@@ -382,7 +382,8 @@ fn metrics_take_their_windows_from_the_instant_asked_for() {
     let store =
         Store::builder_in_memory().definitions(definitions).clock(clock).mode(Mode::Inline).open().unwrap();
     let window = |key: &str, window: Window, as_of: Option<&str>| {
-        let how = Evaluate { window, as_of: as_of.map(at) };
+        let how = Evaluate::default().window(window);
+        let how = as_of.map_or(how, |instant| how.as_of(at(instant)));
         store.metric_with(key, how).unwrap().outcome.unwrap().window.to_string()
     };
     assert_eq!(window("week", Window::Complete, None), "2026-11-09..2026-11-16");

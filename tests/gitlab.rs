@@ -350,7 +350,7 @@ fn eight_weeks(seed: u64, definitions: Definitions, declared: &Declared, metrics
                 let rolling = today + Duration::days(1 - weeks * 7)..today + Duration::days(1);
                 let current = monday - Duration::days(7 * (weeks - 1))..monday + Duration::days(7);
                 for (window, days) in [(Window::Rolling, rolling), (Window::Current, current)] {
-                    let how = Evaluate { window, as_of: None };
+                    let how = Evaluate::default().window(window);
                     let model = over(days, &tracked, declared, metric);
                     assert_eq!(value(&store, key_path, how), model, "{key_path} {window:?} on {today}");
                 }
@@ -365,7 +365,7 @@ fn eight_weeks(seed: u64, definitions: Definitions, declared: &Declared, metrics
         assert!(distinct.len() >= 3, "{} hardly ever changes: {distinct:?}", metric.key_path);
     }
     for (midnight, metric, model) in past {
-        let how = Evaluate { as_of: Some(midnight), ..Evaluate::default() };
+        let how = Evaluate::default().as_of(midnight);
         assert_eq!(value(&store, &metric.key_path, how), model, "{} as of {midnight}", metric.key_path);
     }
     let stats = store.close().unwrap();
@@ -655,7 +655,7 @@ fn complete_weeks_are_those_of_gitlabs_calendar() {
     }
     assert!(store.import("days", lines.as_bytes()).unwrap().rejected.is_empty());
     let weeks = |key_path: &str, today: &str| {
-        let how = Evaluate { as_of: Some(at(today)), ..Evaluate::default() };
+        let how = Evaluate::default().as_of(at(today));
         match value(&store, key_path, how) {
             Outcome::Totals(weeks) => {
                 assert!(weeks.values().all(|days| *days == 7), "{today}: {weeks:?}");
@@ -681,7 +681,7 @@ fn complete_weeks_are_those_of_gitlabs_calendar() {
         // The model reads the same weeks, and the days in them are distinct.
         let model = complete_weeks(date(at(today)), 28);
         assert_eq!(model.iter().map(|week| &week[1..]).collect::<Vec<_>>(), four);
-        let how = Evaluate { as_of: Some(at(today)), ..Evaluate::default() };
+        let how = Evaluate::default().as_of(at(today));
         assert_eq!(value(&store, "days_weekly", how), Outcome::Count(7));
         assert_eq!(value(&store, "days_monthly", how), Outcome::Count(28));
     }
