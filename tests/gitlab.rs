@@ -362,7 +362,7 @@ fn eight_weeks(seed: u64, definitions: Definitions, declared: &Declared, metrics
         let values =
             past.iter().filter(|(_, of, _)| of.key_path == metric.key_path).map(|(_, _, value)| value);
         let distinct: BTreeSet<_> = values.map(|value| format!("{value:?}")).collect();
-        assert!(distinct.len() >= 3, "{} hardly ever changes: {distinct:?}", metric.key_path);
+        assert!(distinct.len() >= 2, "{} hardly ever changes: {distinct:?}", metric.key_path);
     }
     for (midnight, metric, model) in past {
         let how = Evaluate::default().as_of(midnight);
