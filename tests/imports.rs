@@ -164,7 +164,9 @@ fn a_half_written_last_line_waits_for_its_rest() {
     let unterminated = lines(0, 4);
     let report = store.import("log", unterminated.trim_end().as_bytes()).unwrap();
     assert_eq!((report.accepted, report.already_read), (1, 3));
-    assert_eq!(store.import("log", (unterminated + "\n").as_bytes()).unwrap().accepted, 0);
+    let report = store.import("log", (unterminated.clone() + "\nbad\n").as_bytes()).unwrap();
+    assert_eq!((report.accepted, report.already_read, report.lines), (0, 4, 2));
+    assert_eq!((report.blank, report.first_bad[0].line), (1, 6), "{unterminated}");
     assert_eq!(views(&store), 4);
 }
 

@@ -236,7 +236,7 @@ fn print(findings: &Findings, context: &Context, output: &mut Output<'_>) {
     }
     output.line(weeks_chart(&findings.weeks));
     output.line(
-        "Contributors are estimates; their standard errors here round to 0, else they would read 840 ±7.\n\
+        "Contributors are estimates whose standard errors here round to 0.\n\
          Totals and sums are exact.\n",
     );
     print_next_steps(findings, context, output);

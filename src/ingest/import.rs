@@ -56,7 +56,8 @@ pub struct ImportReport {
     pub accepted: u64,
     /// Lines that earlier imports of the same source had read.
     pub already_read: u64,
-    /// Lines that were no valid events, by reason.
+    /// Lines that were no valid events, by reason. `incomplete_last_line` is none of [`ImportReport::lines`]: it is left for the
+    /// next import.
     pub rejected: BTreeMap<&'static str, u64>,
     /// The first bad lines.
     pub first_bad: Vec<BadLine>,
@@ -190,6 +191,12 @@ impl<R: Read> Import<'_, R> {
 
     fn take_line(&mut self, line: &[u8], end: LineEnd) {
         let text = line.trim_ascii();
+        if text.is_empty() && self.source.is_within_line {
+            // The end of a line that was read, and counted, before its end was written.
+            self.source.consume(line, end);
+            self.read.offset = self.source.offset;
+            return;
+        }
         if text.is_empty() && end != LineEnd::TooLong {
             self.consume(line, end);
             self.piece.blank += 1;

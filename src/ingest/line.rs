@@ -11,6 +11,8 @@ use crate::time::timestamp::Timestamp;
 
 /// An identifier of GitLab's that is a list, and which no rule counts.
 const LIST_IDENTIFIER: &str = "feature_enabled_by_namespace_ids";
+/// The most keys of one object: those that every event may have, and the extras. Duplicates are searched pairwise.
+const MAX_KEYS: usize = MAX_EXTRAS + 16;
 
 /// Why a line is no event, besides the reasons of [`TrackError`](crate::error::TrackError).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +58,9 @@ pub(crate) struct Line<'a> {
 /// Parses one line. Allocates only for texts with escapes and for further identifiers and custom properties.
 pub(crate) fn parse(line: &[u8]) -> Result<Line<'_>, BadShape> {
     let Entries(entries) = serde_json::from_slice(line).map_err(|_| BadShape::NotJson)?;
+    if entries.len() > MAX_KEYS {
+        return Err(BadShape::TooMany);
+    }
     let mut parsed = Line::default();
     let mut named = false;
     for (position, (key, value)) in entries.iter().enumerate() {
@@ -92,6 +97,7 @@ impl<'a> Line<'a> {
     fn add_properties(&mut self, properties: &Json<'a>) -> Result<(), BadShape> {
         let entries = match properties {
             Json::Null => return Ok(()),
+            Json::Object(entries) if entries.len() > MAX_KEYS => return Err(BadShape::TooMany),
             Json::Object(entries) => entries,
             _ => return Err(BadShape::WrongType),
         };
@@ -283,6 +289,10 @@ impl<'de> Visitor<'de> for JsonVisitor {
         let mut entries = Vec::with_capacity(8);
         while let Some(Key(key)) = map.next_key()? {
             entries.push((key, map.next_value()?));
+            if entries.len() > MAX_KEYS {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                break;
+            }
         }
         Ok(Json::Object(entries))
     }
@@ -357,6 +367,19 @@ mod tests {
         ] {
             assert_eq!(parse(line.as_bytes()).err(), Some(reason), "{line}");
         }
+        let keys = |count: usize| (0..count).map(|n| format!(",\"k{n}\":{n}")).collect::<String>();
+        for (line, reason) in [
+            (format!("{{\"event\":\"e\"{}}}", keys(MAX_EXTRAS + 1)), BadShape::TooMany),
+            (format!("{{\"event\":\"e\"{}}}", keys(100_000)), BadShape::TooMany),
+            (
+                format!("{{\"event\":\"e\",\"additional_properties\":{{\"a\":1{}}}}}", keys(100_000)),
+                BadShape::TooMany,
+            ),
+            (format!("{{\"event\":\"e\"{}", keys(100_000)), BadShape::NotJson),
+        ] {
+            assert_eq!(parse(line.as_bytes()).err(), Some(reason));
+        }
+        assert!(parse(format!("{{\"event\":\"e\"{}}}", keys(MAX_EXTRAS)).as_bytes()).is_ok());
         let deep = format!("{{\"event\":\"e\",\"x\":{}", "[".repeat(100_000));
         assert_eq!(parse(deep.as_bytes()).err(), Some(BadShape::NotJson));
     }

@@ -26,11 +26,18 @@ pub(crate) struct Source<R> {
     input: BufReader<R>,
     digest: Sha256,
     pub(crate) offset: u64,
+    /// Whether what is read ends within a line.
+    pub(crate) is_within_line: bool,
 }
 
 impl<R: Read> Source<R> {
     pub(crate) fn new(input: R) -> Self {
-        Self { input: BufReader::with_capacity(READ_BUFFER_BYTES, input), digest: Sha256::new(), offset: 0 }
+        Self {
+            input: BufReader::with_capacity(READ_BUFFER_BYTES, input),
+            digest: Sha256::new(),
+            offset: 0,
+            is_within_line: false,
+        }
     }
 
     /// Reads over so many bytes; returns how many there were.
@@ -41,6 +48,7 @@ impl<R: Read> Source<R> {
             let take = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             let Some(known) = bytes.get(..take).filter(|known| !known.is_empty()) else { break };
             self.digest.update(known);
+            self.is_within_line = known.last() != Some(&b'\n');
             self.input.consume(take);
             self.offset += take as u64;
             left -= take as u64;
@@ -80,6 +88,7 @@ impl<R: Read> Source<R> {
             self.digest.update(line);
             self.offset += line.len() as u64;
         }
+        self.is_within_line = end == LineEnd::Missing;
     }
 
     pub(crate) fn digest(&self) -> [u8; 32] {
