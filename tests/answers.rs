@@ -144,7 +144,7 @@ fn an_event_or_metric_that_nobody_knows_is_an_error_and_not_zero() {
     assert_eq!(store.value(&Query::sum("issue_created")).unwrap().value.number(), Some(0.0));
     assert_eq!(
         store.value(&Query::per_value("issue_created", "label")).unwrap().value,
-        Value::PerValue(BTreeMap::new())
+        Value::PerValue(BTreeMap::from([("label".to_owned(), BTreeMap::new())]))
     );
 }
 
@@ -278,7 +278,7 @@ fn the_steps_of_a_series_add_up_to_the_whole_and_several_events_add_or_unite() {
     assert_eq!(store.value(&users).unwrap().count(), Some(united));
     let mut counts = issues.3.clone();
     epics.3.iter().for_each(|(label, count)| *counts.entry(label.clone()).or_default() += count);
-    assert_eq!(store.value(&labels).unwrap().value, Value::PerValue(counts.clone()));
+    assert_eq!(store.value(&labels).unwrap().value.per_value(), Some(&counts));
     let web = both(Query::total("issue_created")).filter("label", "web");
     assert_eq!(store.value(&web).unwrap().count(), Some(counts["web"]));
 
@@ -507,4 +507,30 @@ fn uniques_of_all_time_are_the_union_of_all_days_however_the_days_arrived() {
     check_uniques(&path, &truth, "the end");
     let sketches = contents(&path).sketches.len();
     assert!(sketches > 1_000, "{sketches} sketches");
+}
+
+#[test]
+fn counts_per_value_of_several_properties_stay_apart_as_in_gitlabs_ping() {
+    let definitions = Definitions::new()
+        .event(EventDefinition::new("command_used").label().property())
+        .and_then(|all| {
+            let used = MetricDefinition::new("commands", TimeFrame::All);
+            let rules =
+                [Rule::per_value("command_used", "label"), Rule::per_value("command_used", "property")];
+            all.metric(rules.into_iter().fold(used, MetricDefinition::rule))
+        })
+        .unwrap();
+    let store = Store::builder_in_memory().definitions(definitions).mode(Mode::Inline).open().unwrap();
+    for (label, property) in [("mr", "view"), ("mr", "list"), ("ci", "view")] {
+        store.tracker().track(Event::new("command_used").label(label).property(property));
+    }
+    store.flush().unwrap();
+    let counts = |pairs: [(&str, u64); 2]| pairs.map(|(name, count)| (name.to_owned(), count)).into();
+    let expected: BTreeMap<String, BTreeMap<String, u64>> = [
+        ("label".to_owned(), counts([("mr", 2), ("ci", 1)])),
+        ("property".to_owned(), counts([("view", 2), ("list", 1)])),
+    ]
+    .into();
+    let metric = store.metric("commands").unwrap().outcome.unwrap();
+    assert_eq!(metric.value, Value::PerValue(expected));
 }

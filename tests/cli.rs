@@ -468,7 +468,7 @@ fn metrics_are_evaluated_as_of_an_instant() {
 counts.openers_weekly  1  2024-03-11 until 2024-03-18  partial: recorded since 2024-03-12
 counts.by_label        3  all time, since 2024-03-04
 
-counts.by_label
+counts.by_label by label
   web  2  ██████████████████████████████
   api  1  ███████████████
 "
@@ -684,7 +684,8 @@ fn the_demo_counts_what_is_known_of_the_history() {
     assert_eq!(document["contributors"]["value"], 840);
     assert_eq!(document["source_contributors"]["value"], 701);
     let folders = metric("git.commits_by_folder");
-    assert_eq!(folders.as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>(), 12_408);
+    let folders = folders["label"].as_object().unwrap();
+    assert_eq!(folders.values().filter_map(Value::as_u64).sum::<u64>(), 12_408);
     let years = document["years"].as_array().unwrap();
     assert_eq!(years.len(), 16);
     let of = |year: &Value| year["commits"]["value"].as_u64().unwrap();

@@ -277,7 +277,10 @@ fn value(store: &Store, key_path: &str, how: Evaluate) -> Outcome {
             assert!(!saturated);
             Outcome::Sum(sum)
         }
-        Value::PerValue(values) => Outcome::Totals(values),
+        Value::PerValue(properties) => {
+            assert_eq!(properties.len(), 1);
+            Outcome::Totals(properties.into_values().next().unwrap())
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -759,7 +759,7 @@ fn negative_zero_is_zero_in_sums_values_filters_and_uniques() {
     assert_eq!(value(Query::total("measured").filter("value", 0)), Value::Count(2));
     assert_eq!(value(Query::unique("measured", "value")).count(), Some(2));
     let counts = BTreeMap::from([("0".to_owned(), 2), ("60".to_owned(), 1)]);
-    assert_eq!(value(Query::per_value("measured", "value")), Value::PerValue(counts));
+    assert_eq!(value(Query::per_value("measured", "value")).per_value(), Some(&counts));
 }
 
 #[test]
@@ -773,11 +773,15 @@ fn a_series_keeps_a_thousand_values_for_its_life_and_counts_the_others_together(
             labels.iter().for_each(|label| tracker.track(Event::new("build_finished").label(label)));
             store.flush().unwrap();
         };
-        let values =
-            |store: &Store| match store.value(&Query::per_value("build_finished", "label")).unwrap().value {
-                Value::PerValue(values) => values,
-                other => panic!("{other:?}"),
-            };
+        let values = |store: &Store| {
+            store
+                .value(&Query::per_value("build_finished", "label"))
+                .unwrap()
+                .value
+                .per_value()
+                .unwrap()
+                .clone()
+        };
         let first = builder(&path, mode).open().unwrap();
         fill(&first, &labels(0..600));
         drop(first);

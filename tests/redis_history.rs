@@ -164,7 +164,7 @@ fn totals_sums_and_uniques_of_the_history_are_what_a_plain_count_says() {
     for touch in touches.iter().filter(|touch| touch.event == "file_touched" && !touch.label.is_empty()) {
         *labels.entry(touch.label.clone()).or_default() += 1;
     }
-    assert_eq!(exact(Query::per_value("file_touched", "label")).value, Value::PerValue(labels));
+    assert_eq!(exact(Query::per_value("file_touched", "label")).value.per_value(), Some(&labels));
 }
 
 #[test]

@@ -16,7 +16,10 @@ const BAR_WIDTH: u32 = 30;
 pub(super) enum Number<'a> {
     Whole(u64),
     Sum(f64),
+    /// Of one property, as a query asks for it.
     PerValue(&'a BTreeMap<String, u64>),
+    /// By property, as GitLab's metrics have it.
+    PerProperty(&'a BTreeMap<String, BTreeMap<String, u64>>),
 }
 
 /// What is the same in the documents of queries and metrics.
@@ -40,9 +43,22 @@ impl<'a> Figures<'a> {
                 (Number::Whole(answer.count().unwrap_or_default()), Some(*estimate), false)
             }
             Value::Sum { sum, saturated } => (Number::Sum(*sum), None, *saturated),
-            Value::PerValue(values) => (Number::PerValue(values), None, false),
+            Value::PerValue(properties) => (Number::PerProperty(properties), None, false),
         };
         Self { value, estimate, saturated, standard_error: answer.standard_error }
+    }
+}
+
+impl Figures<'_> {
+    /// The same, without the name of the one property that a query asks for.
+    pub(super) fn of_one_property(self) -> Self {
+        match self.value {
+            Number::PerProperty(properties) if properties.len() == 1 => {
+                let value = properties.values().next().map_or(self.value, Number::PerValue);
+                Self { value, ..self }
+            }
+            _ => self,
+        }
     }
 }
 
@@ -87,8 +103,8 @@ pub(super) fn steps_table(steps: &[Answer], label: impl Fn(&Answer) -> String, n
     let mut table = Table::new(&[Align::Left, Align::Right, Align::Left, Align::Left]);
     for step in steps {
         match &step.value {
-            Value::PerValue(values) => {
-                for (value, count) in values {
+            Value::PerValue(properties) => {
+                for (value, count) in properties.values().flatten() {
                     table.row([label(step), text::count(*count), text::name(value)]);
                 }
             }

@@ -274,10 +274,7 @@ fn metrics_table(findings: &Findings) -> String {
 }
 
 fn folders(findings: &Findings) -> Option<&std::collections::BTreeMap<String, u64>> {
-    findings.metrics.iter().find_map(|metric| match &metric.outcome {
-        Ok(Answer { value: Value::PerValue(values), .. }) => Some(values),
-        _ => None,
-    })
+    findings.metrics.iter().find_map(|metric| metric.outcome.as_ref().ok()?.value.per_value())
 }
 
 fn years_table(years: &[Year]) -> String {

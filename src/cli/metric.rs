@@ -187,11 +187,10 @@ fn print(rows: &[Row], now: Timestamp, output: &mut Output<'_>) {
     }
     output.text(table.render(""));
     for Row { metric, .. } in rows {
-        if let Ok(Answer { value: Value::PerValue(values), .. }) = &metric.outcome
-            && !values.is_empty()
-        {
+        let Ok(Answer { value: Value::PerValue(properties), .. }) = &metric.outcome else { continue };
+        for (property, values) in properties.iter().filter(|(_, values)| !values.is_empty()) {
             let table = per_value_table(values, MAX_LISTED_VALUES);
-            output.text(format_args!("\n{}\n{table}", metric.key_path));
+            output.text(format_args!("\n{} by {property}\n{table}", metric.key_path));
         }
     }
     let is_uncertain =

@@ -7,9 +7,7 @@ use super::answer::{Figures, instant, kind_word, per_value_table, steps_table};
 use super::args::{QueryArgs, Step};
 use super::output::{Failure, Form, Output};
 use super::text;
-use crate::{
-    Answer, Clock, ErrorKind, IsoWeek, Query, Reader, Rule, RuleKind, TimeRange, Timestamp, Unit, Value,
-};
+use crate::{Answer, Clock, ErrorKind, IsoWeek, Query, Reader, Rule, RuleKind, TimeRange, Timestamp, Unit};
 
 /// So many values are listed as text; JSON has all.
 const MAX_LISTED_VALUES: usize = 50;
@@ -99,7 +97,7 @@ fn document<'a>(
     let step = |step: &'a Answer| StepDocument {
         from: step.window.from(),
         to: step.window.to(),
-        figures: Figures::of(step),
+        figures: Figures::of(step).of_one_property(),
         partial: step.partial,
     };
     Document {
@@ -109,7 +107,7 @@ fn document<'a>(
         to: answer.window.to(),
         partial: answer.partial,
         since: answer.since,
-        figures: Figures::of(answer),
+        figures: Figures::of(answer).of_one_property(),
         freshness: answer.freshness.map(|at| at.to_string()),
         series: steps.map(|steps| steps.iter().map(step).collect()),
     }
@@ -136,10 +134,11 @@ fn print(
         (Some(steps), _, Some(unit)) => {
             output.text(format_args!("\n{}", steps_table(steps, |step| label(step, unit), now)));
         }
-        (_, Value::PerValue(values), _) if !values.is_empty() => {
-            output.text(format_args!("\n{}", per_value_table(values, MAX_LISTED_VALUES)));
+        (_, value, _) => {
+            if let Some(values) = value.per_value().filter(|values| !values.is_empty()) {
+                output.text(format_args!("\n{}", per_value_table(values, MAX_LISTED_VALUES)));
+            }
         }
-        _ => {}
     }
     if answer.standard_error >= 0.5 || steps.iter().copied().flatten().any(|step| step.standard_error >= 0.5)
     {

@@ -49,7 +49,12 @@ pub(super) fn plural(number: u64, one: &str, many: &str) -> String {
 pub(super) fn value(answer: &Answer) -> String {
     match &answer.value {
         Value::Sum { sum, saturated } => format!("{}{}", if *saturated { "≥" } else { "" }, number(*sum)),
-        Value::PerValue(values) => count(values.values().fold(0, |sum, count| sum.saturating_add(*count))),
+        Value::PerValue(properties) => count(
+            properties
+                .values()
+                .flat_map(|values| values.values())
+                .fold(0, |sum, count| sum.saturating_add(*count)),
+        ),
         value => {
             let counted = count(value.count().unwrap_or_default());
             match answer.standard_error.round() {

@@ -185,6 +185,13 @@ macro_rules! from_texts_and_options {
             }
         }
 
+        impl From<isize> for $target<'_> {
+            #[inline]
+            fn from(number: isize) -> Self {
+                Self(Scalar::Signed(number as i64))
+            }
+        }
+
         impl<'a> From<&'a str> for $target<'a> {
             #[inline]
             fn from(text: &'a str) -> Self {

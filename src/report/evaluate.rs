@@ -20,7 +20,7 @@ const MAX_STEPS: i64 = 200_000;
 pub(crate) struct Evaluation<'a> {
     snapshot: &'a dyn Snapshot,
     kind: RuleKind,
-    series: Vec<Series>,
+    series: Vec<Asked>,
     /// The days that have data: a range of decades is not searched bucket by bucket.
     days: Option<(u32, u32)>,
     kept_from: (u32, u32),
@@ -43,7 +43,11 @@ impl<'a> Evaluation<'a> {
             .rules
             .iter()
             .filter(|rule| rule.kind() == kind)
-            .map(|rule| find(snapshot, rule))
+            .map(|rule| {
+                let Series { id, since } = find(snapshot, rule)?;
+                let property = rule.identifier().unwrap_or_default().to_owned();
+                Ok(Asked { id, since, property })
+            })
             .collect::<Result<Vec<_>, Error>>()?;
         Ok(Self {
             snapshot,
@@ -87,6 +91,7 @@ impl<'a> Evaluation<'a> {
             Span::AllTime => match self.days {
                 None => return Ok(Vec::new()),
                 Some((first, last)) => {
+                    let last = self.as_of.map_or(last, |as_of| last.min(Day::of(as_of).index()));
                     TimeRange::clamped(Day::from_index(first).start(), Day::from_index(last + 1).start())
                 }
             },
@@ -104,6 +109,19 @@ impl<'a> Evaluation<'a> {
         range.pieces(unit).into_iter().map(|piece| self.range(piece)).collect()
     }
 
+    /// The total of no buckets; each property that is asked for has its place, also if it has no value.
+    fn nothing(&self) -> Total {
+        match self.kind {
+            RuleKind::Count => Total::Count(0),
+            RuleKind::Sum => Total::Sum(Sum::default()),
+            RuleKind::Unique => Total::Unique(Box::new(Union::new())),
+            RuleKind::PerValue => {
+                let properties = self.series.iter().map(|series| (series.property.clone(), BTreeMap::new()));
+                Total::PerValue(properties.collect())
+            }
+        }
+    }
+
     fn is_by_day(&self) -> bool {
         matches!(self.kind, RuleKind::Unique | RuleKind::PerValue)
     }
@@ -119,7 +137,7 @@ impl<'a> Evaluation<'a> {
             answer.partial = over != 0;
             return Ok(answer);
         }
-        let mut total = Total::new(self.kind);
+        let mut total = self.nothing();
         for series in &self.series {
             match &mut total {
                 Total::Count(count) => {
@@ -131,7 +149,10 @@ impl<'a> Evaluation<'a> {
                         union.unite_blob(blob).map_err(|error| of_series(error, series.id, "of some day"))
                     })?;
                 }
-                Total::PerValue(values) => self.snapshot.per_value(series.id, Bucket::ALL_TIME, values)?,
+                Total::PerValue(properties) => {
+                    let values = properties.entry(series.property.clone()).or_default();
+                    self.snapshot.per_value(series.id, Bucket::ALL_TIME, values)?;
+                }
             }
         }
         Ok(self.answer(total, TimeRange::clamped(self.since.min(self.now), self.now), false))
@@ -154,16 +175,16 @@ impl<'a> Evaluation<'a> {
                 ),
             ));
         }
-        let mut total = Total::new(self.kind);
+        let mut total = self.nothing();
         if let Some(held) = self.held(range) {
             let (hours, days) = held.hours_and_days();
             self.refuse_removed(range, &hours, &days)?;
             for series in &self.series {
                 for hour in &hours {
-                    self.add(&mut total, series.id, Bucket::hour(*hour), hour.start())?;
+                    self.add(&mut total, series, Bucket::hour(*hour), hour.start())?;
                 }
                 for day in days.clone().map(Day::from_index) {
-                    self.add(&mut total, series.id, Bucket::day(day), day.start())?;
+                    self.add(&mut total, series, Bucket::day(day), day.start())?;
                 }
             }
         }
@@ -209,20 +230,17 @@ impl<'a> Evaluation<'a> {
         ))
     }
 
-    fn add(
-        &self,
-        total: &mut Total,
-        series: SeriesId,
-        bucket: Bucket,
-        start: Timestamp,
-    ) -> Result<(), Error> {
+    fn add(&self, total: &mut Total, series: &Asked, bucket: Bucket, start: Timestamp) -> Result<(), Error> {
         match total {
-            Total::Count(count) => *count = count.saturating_add(self.snapshot.count(series, bucket)?),
-            Total::Sum(sum) => sum.unite(self.snapshot.sum(series, bucket)?),
-            Total::Unique(union) => self.snapshot.sketch(series, bucket, &mut |blob| {
-                union.unite_blob(blob).map_err(|error| of_series(error, series, &format!("of {start}")))
+            Total::Count(count) => *count = count.saturating_add(self.snapshot.count(series.id, bucket)?),
+            Total::Sum(sum) => sum.unite(self.snapshot.sum(series.id, bucket)?),
+            Total::Unique(union) => self.snapshot.sketch(series.id, bucket, &mut |blob| {
+                union.unite_blob(blob).map_err(|error| of_series(error, series.id, &format!("of {start}")))
             })?,
-            Total::PerValue(values) => self.snapshot.per_value(series, bucket, values)?,
+            Total::PerValue(properties) => {
+                let values = properties.entry(series.property.clone()).or_default();
+                self.snapshot.per_value(series.id, bucket, values)?;
+            }
         }
         Ok(())
     }
@@ -235,10 +253,17 @@ impl<'a> Evaluation<'a> {
                 let estimate = union.estimate();
                 (Value::Unique(estimate.value), estimate.standard_error)
             }
-            Total::PerValue(values) => (Value::PerValue(values), 0.0),
+            Total::PerValue(properties) => (Value::PerValue(properties), 0.0),
         };
         Answer { value, standard_error, window, since: self.since, partial, freshness: self.freshness }
     }
+}
+
+/// The series of one rule, and the property whose values a per-value rule tells apart.
+struct Asked {
+    id: SeriesId,
+    since: Timestamp,
+    property: String,
 }
 
 /// A running total of one kind.
@@ -246,18 +271,7 @@ enum Total {
     Count(u64),
     Sum(Sum),
     Unique(Box<Union>),
-    PerValue(BTreeMap<String, u64>),
-}
-
-impl Total {
-    fn new(kind: RuleKind) -> Self {
-        match kind {
-            RuleKind::Count => Self::Count(0),
-            RuleKind::Sum => Self::Sum(Sum::default()),
-            RuleKind::Unique => Self::Unique(Box::new(Union::new())),
-            RuleKind::PerValue => Self::PerValue(BTreeMap::new()),
-        }
-    }
+    PerValue(BTreeMap<String, BTreeMap<String, u64>>),
 }
 
 #[cold]

@@ -165,8 +165,9 @@ pub enum Value {
     },
     /// The estimated number of distinct identifiers, not rounded.
     Unique(f64),
-    /// How many events there were for each value; what came after 1,000 values is counted under `(other)`.
-    PerValue(BTreeMap<String, u64>),
+    /// For each property that was asked for, how many events there were for each of its values; what came after 1,000 values is
+    /// counted under `(other)`.
+    PerValue(BTreeMap<String, BTreeMap<String, u64>>),
 }
 
 impl Answer {
@@ -196,6 +197,15 @@ impl Value {
             Self::Count(count) => Some(*count),
             Self::Unique(estimate) => Some(estimate.round() as u64),
             Self::Sum { .. } | Self::PerValue(_) => None,
+        }
+    }
+
+    /// The counts for each value of the property that was asked for; of the first one, where a metric asks for several.
+    #[must_use]
+    pub fn per_value(&self) -> Option<&BTreeMap<String, u64>> {
+        match self {
+            Self::PerValue(properties) => properties.values().next(),
+            Self::Count(_) | Self::Sum { .. } | Self::Unique(_) => None,
         }
     }
 
