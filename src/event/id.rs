@@ -6,6 +6,8 @@ use crate::hash::IdHash;
 
 /// Whole numbers below this are hashed as integers; from here on a double no longer holds every integer.
 const EXACT_INTEGERS_BELOW: f64 = 9_007_199_254_740_992.0;
+/// Non-negative integers below this are hashed without writing out their digits.
+const SHORT_DECIMALS_BELOW: u64 = 100_000_000;
 /// The longest decimal form of a 64-bit integer, with its sign.
 const MAX_INTEGER_BYTES: usize = 20;
 /// The longest plain decimal form of a double: sign, `0.` and 1,074 fraction digits at the most.
@@ -102,7 +104,14 @@ impl<'a> Scalar<'a> {
     /// The hash that sketches keep for this scalar.
     #[inline]
     pub(crate) fn hash(self) -> IdHash {
-        self.with_bytes(|text| IdHash::of(text.as_bytes()))
+        match self {
+            Self::Text(text) => IdHash::of(text.as_bytes()),
+            Self::Unsigned(number) if number < SHORT_DECIMALS_BELOW => hash_short(number),
+            Self::Signed(number) if (0..SHORT_DECIMALS_BELOW.cast_signed()).contains(&number) => {
+                hash_short(number.cast_unsigned())
+            }
+            scalar => scalar.with_bytes(|text| IdHash::of(text.as_bytes())),
+        }
     }
 
     /// The length of a text in bytes; numbers are always short enough.
@@ -113,6 +122,12 @@ impl<'a> Scalar<'a> {
             _ => 0,
         }
     }
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the caller has checked that it is below 10^8")]
+fn hash_short(number: u64) -> IdHash {
+    IdHash::of_short_decimal(number as u32)
 }
 
 #[inline]
@@ -242,10 +257,11 @@ mod tests {
 
     #[test]
     fn an_integer_and_its_text_are_the_same_identifier() {
-        for number in [0_u64, 7, 10, 42, 123_456, 99_999_999, u64::MAX] {
+        for number in [0_u64, 7, 10, 42, 123_456, 99_999_999, 100_000_000, 100_000_001, u64::MAX] {
             assert_eq!(Id::from(number).0.hash(), Id::from(number.to_string().as_str()).0.hash());
         }
         assert_eq!(Id::from(-42).0.hash(), Id::from("-42").0.hash());
+        assert_eq!(Id::from(42_i64).0.hash(), Id::from("42").0.hash());
         assert_ne!(Id::from("042").0.hash(), Id::from(42).0.hash());
     }
 
