@@ -1,7 +1,7 @@
 //! The pipeline of one opened store: what callers share, and flushing and closing it.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
@@ -80,7 +80,7 @@ pub(crate) struct Shared {
     /// Set before the last buffers are taken; callers look at it with their buffer locked.
     pub(crate) closed: AtomicBool,
     /// The process that opened the store; a fork has another.
-    process: u32,
+    process: AtomicU32,
     control: Mutex<Control>,
     changed: Condvar,
     /// The aggregator's thread, and whether it sleeps.
@@ -151,7 +151,7 @@ impl Pipeline {
             queue: Queue::new(settings.queue_buffers),
             tallies: Tallies::default(),
             closed: AtomicBool::new(false),
-            process: std::process::id(),
+            process: AtomicU32::new(std::process::id()),
             control: Mutex::new(Control::default()),
             changed: Condvar::new(),
             aggregator: OnceLock::new(),
@@ -305,7 +305,13 @@ impl Shared {
     }
 
     pub(crate) fn is_fork(&self) -> bool {
-        self.process != std::process::id()
+        self.process.load(Ordering::Relaxed) != std::process::id()
+    }
+
+    /// Makes this process look like a fork of the one that opened the store.
+    #[cfg(test)]
+    pub(crate) fn pretend_fork(&self) {
+        self.process.fetch_xor(1, Ordering::Relaxed);
     }
 
     fn refuse_fork(&self) -> Result<(), Error> {
