@@ -11,8 +11,10 @@ use crate::storage::sqlite::failure::During;
 use crate::time::bucket::{Bucket, Day};
 use crate::time::timestamp::Timestamp;
 
-/// So many day sketches are united with those of all time in one flush.
+/// So many day sketches are united with those of all time in one flush, so that none takes long, and so many in a commit of an
+/// import, which nobody waits for and which may bring years of days at once.
 const UNITE_PER_FLUSH: usize = 256;
+const UNITE_PER_IMPORT: usize = 8_192;
 
 const SELECT_SKETCH: &str = "SELECT blob FROM sketches WHERE bucket = ?1 AND series = ?2";
 const PUT_SKETCH: &str = "INSERT INTO sketches (bucket, series, blob) VALUES (?1, ?2, ?3)
@@ -46,7 +48,8 @@ pub(crate) fn unite(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), 
     let mut united = 0;
     {
         let mut select = transaction.prepare_cached(SELECT_TO_UNITE).during("reading ended days")?;
-        let limit = i64::try_from(UNITE_PER_FLUSH).unwrap_or(i64::MAX);
+        let limit = if batch.source.is_some() { UNITE_PER_IMPORT } else { UNITE_PER_FLUSH };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut rows =
             select.query(params![cursor.0, cursor.1, running_day, limit]).during("reading ended days")?;
         while let Some(row) = rows.next().during("reading ended days")? {
