@@ -53,7 +53,7 @@ pub enum ErrorKind {
     StoreNewer,
     /// The store or its folder cannot be written.
     ReadOnly,
-    /// The disk or the store's size limit is full.
+    /// The disk is full.
     StoreFull,
     /// Bytes that are no sketch, or a sketch of another hash.
     Sketch,
@@ -177,13 +177,14 @@ pub enum TrackError {
     QueueFull,
     /// The store was closed.
     Closed,
-    /// The call came from a forked child, which must open its own store.
+    /// The call came from a forked child, which must open its own store. Noticed when a buffer is full: of a child's first 256
+    /// events some are taken, and lost with the child.
     Forked,
 }
 
 impl TrackError {
     /// Every reason, in the order of their codes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: &'static [Self] = &[
         Self::UnknownEvent,
         Self::RemovedEvent,
         Self::UndeclaredIdentifier,

@@ -22,7 +22,7 @@ use crate::report::metric::{Evaluate, MetricValue};
 use crate::report::query::{Answer, Query};
 use crate::report::reader::{Reader, stored_definitions};
 use crate::storage::Writer;
-use crate::storage::batch::ProducerId;
+use crate::storage::batch::{Continued, ProducerId};
 use crate::storage::sqlite;
 use crate::time::clock::Clock;
 use crate::time::range::Unit;
@@ -161,26 +161,47 @@ impl Store {
         import::import(&self.0.pipeline, target, known, name, input)
     }
 
-    /// The source that a new one of this name continues: the known source whose bytes `input` begins with, as after a log was
-    /// rotated. `None` when the name is known already, or nothing matches. Reads `input` up to the furthest known offset.
+    /// The known source whose bytes `input` begins with, the one that was read furthest: a log that was rotated or copied has
+    /// another name. `None` when nothing matches. Reads `input` up to the furthest known offset.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Io`] when the input cannot be read, and the errors of reading the store.
-    pub fn renamed_source(&self, name: &str, input: impl Read) -> Result<Option<String>, Error> {
-        if self.0.reader.read(|snapshot| snapshot.source(name))?.is_some() {
-            return Ok(None);
-        }
-        source::find_renamed(self.0.reader.read(|snapshot| snapshot.sources())?, input)
+    pub fn find_source(&self, input: impl Read) -> Result<Option<String>, Error> {
+        source::find(self.0.reader.read(|snapshot| snapshot.sources())?, input)
     }
 
-    /// Gives a source another name, under which it is continued; the old name is then free for a new source.
+    /// Whether a source of this name was imported before.
+    ///
+    /// # Errors
+    ///
+    /// The errors of reading the store.
+    pub fn knows_source(&self, name: &str) -> Result<bool, Error> {
+        self.0.reader.read(|snapshot| Ok(snapshot.source(name)?.is_some()))
+    }
+
+    /// Gives a source another name, under which it is continued; the old name is then free for a new source. For a log that
+    /// was rotated.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::SourceChanged`] when there is no such source or the new name is taken; the reason of a failed commit.
     pub fn rename_source(&self, old: &str, new: &str) -> Result<(), Error> {
-        import::rename(&self.0.pipeline, ProducerId(sqlite::random()?), old, new)
+        self.continue_source(old, new, false)
+    }
+
+    /// Makes what is known of a source known under another name too, under which it is continued. For a log that was copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::rename_source`].
+    pub fn copy_source(&self, old: &str, new: &str) -> Result<(), Error> {
+        self.continue_source(old, new, true)
+    }
+
+    fn continue_source(&self, old: &str, new: &str, is_kept: bool) -> Result<(), Error> {
+        let continued = Continued { from: old.to_owned(), to: new.to_owned(), is_kept };
+        import::continue_source(&self.0.pipeline, ProducerId(sqlite::random()?), continued)
     }
 
     /// Reads the store; the same as the answers below, for handing on.
@@ -306,21 +327,24 @@ impl Builder {
         {
             return Err(no_definitions().context(path.display()));
         }
+        // What cannot be compiled must not leave an empty store behind.
+        if let Some(definitions) = &self.definitions {
+            Plan::compile(definitions, &self.recorded)?;
+        }
         let (mut writer, storage) = match &self.place {
             Place::File(path) => sqlite::open(path, now)?,
             Place::Memory => sqlite::in_memory(now)?,
         };
         let reader = Reader::new(Arc::new(storage), self.settings.clock.clone(), None);
-        let given = self.definitions.map(|definitions| (definitions, self.recorded.clone()));
-        let (definitions, recorded) = match given {
-            Some(given) => given,
-            None => {
-                let (definitions, mut recorded) =
-                    reader.read(stored_definitions)?.ok_or_else(no_definitions)?;
-                recorded.extend(self.recorded);
-                (definitions, recorded)
-            }
+        let (definitions, mut recorded) = match self.definitions {
+            Some(definitions) => (definitions, Vec::new()),
+            None => reader.read(stored_definitions)?.ok_or_else(no_definitions)?,
         };
+        for rule in self.recorded {
+            if !recorded.contains(&rule) {
+                recorded.push(rule);
+            }
+        }
         let plan = Plan::compile(&definitions, &recorded)?;
         let series = writer.register(plan.rules(), now)?;
         writer.keep_definitions(&definitions.to_json()?, &stored::rules_to_json(recorded)?)?;

@@ -88,10 +88,10 @@ fn a_rotated_log_is_known_under_its_new_name() {
     store.import("a.log", lines(0, 100).as_bytes()).unwrap();
     store.import("b.log", lines(500, 520).as_bytes()).unwrap();
     let rotated = lines(0, 130);
-    assert_eq!(store.renamed_source("a.log.1", rotated.as_bytes()).unwrap().as_deref(), Some("a.log"));
-    assert_eq!(store.renamed_source("a.log", rotated.as_bytes()).unwrap(), None);
-    assert_eq!(store.renamed_source("c.log", lines(7, 300).as_bytes()).unwrap(), None);
-    assert_eq!(store.renamed_source("c.log", lines(0, 99).as_bytes()).unwrap(), None);
+    assert_eq!(store.find_source(rotated.as_bytes()).unwrap().as_deref(), Some("a.log"));
+    assert_eq!(store.find_source(lines(7, 300).as_bytes()).unwrap(), None);
+    assert_eq!(store.find_source(lines(0, 99).as_bytes()).unwrap(), None);
+    assert!(store.knows_source("a.log").unwrap() && !store.knows_source("a.log.1").unwrap());
     store.rename_source("a.log", "a.log.1").unwrap();
     let report = store.import("a.log.1", rotated.as_bytes()).unwrap();
     assert_eq!((report.accepted, report.already_read), (30, 100));
@@ -99,7 +99,12 @@ fn a_rotated_log_is_known_under_its_new_name() {
     assert_eq!(views(&store), 160);
     for (old, new) in [("nothing", "x"), ("a.log", "b.log")] {
         assert_eq!(store.rename_source(old, new).unwrap_err().kind(), ErrorKind::SourceChanged);
+        assert_eq!(store.copy_source(old, new).unwrap_err().kind(), ErrorKind::SourceChanged);
     }
+    // A copy continues beside the file that it was made of.
+    store.copy_source("b.log", "copy.log").unwrap();
+    assert_eq!(store.import("copy.log", lines(500, 523).as_bytes()).unwrap().accepted, 3);
+    assert_eq!(store.import("b.log", lines(500, 520).as_bytes()).unwrap().accepted, 0);
 }
 
 #[test]
@@ -117,7 +122,7 @@ fn bad_lines_are_counted_by_reason_and_the_rest_goes_on() {
         ),
         ("{\"event\":\"viewed\",\"property\":\"undeclared, dropped\"}", None),
         ("{\"event\":\"viewed\",\"user\":null,\"label\":null,\"time\":null}", None),
-        ("\u{feff}{\"event\":\"viewed\"}", Some("not_json")),
+        ("x{\"event\":\"viewed\"}", Some("not_json")),
         ("nonsense", Some("not_json")),
         ("{\"event\":\"viewd\"}", Some("unknown_event")),
         ("{\"event\":\"gone\"}", Some("removed_event")),
@@ -233,15 +238,57 @@ fn of_two_imports_of_one_source_at_once_each_line_counts_once() {
 }
 
 #[test]
-fn imported_history_reaches_back_to_its_first_event() {
+fn a_byte_order_mark_is_no_part_of_the_first_line() {
+    let store = store();
+    let report = store.import("log", format!("\u{feff}{}", lines(0, 2)).as_bytes()).unwrap();
+    assert_eq!((report.accepted, report.rejected.len()), (2, 0));
+}
+
+#[test]
+fn imported_history_is_recorded_from_its_first_event_to_a_day_after_its_last() {
     let store = store();
     store.import("log", lines(0, 100).as_bytes()).unwrap();
     let at = |text: &str| Timestamp::parse(text).unwrap();
     let whole = store.value(&Query::total("viewed")).unwrap();
-    assert_eq!(whole.since, at("2020-02-01T10:00:00Z"));
-    let week = TimeRange::new(at("2020-02-03"), at("2020-02-10")).unwrap();
-    assert!(!store.value(&Query::total("viewed").range(week)).unwrap().partial);
-    let month = TimeRange::new(at("2020-02-01"), at("2020-03-01")).unwrap();
-    assert!(store.value(&Query::total("viewed").range(month)).unwrap().partial);
-    assert_eq!(store.value(&Query::total("viewed").range(month)).unwrap().count(), Some(100));
+    assert_eq!((whole.since, whole.partial), (at("2020-02-01T10:00:00Z"), false));
+    let partial = |from: &str, to: &str| {
+        let range = TimeRange::new(at(from), at(to)).unwrap();
+        [Query::total("viewed"), Query::unique("viewed", "user")]
+            .map(|query| store.value(&query.range(range)).unwrap().partial)
+    };
+    assert_eq!(partial("2020-02-03", "2020-02-10"), [false; 2]);
+    assert_eq!(partial("2020-02-02", "2020-02-29"), [false; 2]);
+    assert_eq!(partial("2020-02-01", "2020-02-29"), [true; 2], "begins before the first event");
+    assert_eq!(partial("2020-02-02", "2020-03-01"), [true; 2], "ends more than a day after the last");
+    assert_eq!(partial("2021-01-01", "2022-01-01"), [true; 2], "nothing was recorded then");
+
+    // A log that grows says that nothing happened in between; another log says nothing about the time between them.
+    let grown = lines(0, 100) + "{\"event\":\"viewed\",\"time\":\"2020-04-01T00:00:00Z\"}\n";
+    store.import("log", grown.as_bytes()).unwrap();
+    assert_eq!(partial("2020-02-02", "2020-04-01"), [false; 2]);
+    store.import("other", &b"{\"event\":\"viewed\",\"time\":\"2019-01-01T00:00:00Z\"}\n"[..]).unwrap();
+    assert_eq!(partial("2019-01-01", "2019-01-02"), [false; 2]);
+    assert_eq!(partial("2019-01-01", "2019-06-01"), [true; 2]);
+    assert_eq!(partial("2019-06-01", "2019-07-01"), [true; 2]);
+}
+
+#[test]
+fn an_old_log_says_nothing_about_a_rule_that_came_after_a_newer_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("usage.db");
+    let clock = ManualClock::new(Timestamp::parse("2026-11-22T10:00:00Z").unwrap());
+    let builder = || Store::builder(&path).definitions(definitions()).clock(clock.clone()).mode(Mode::Inline);
+    let line = |time: &str| format!("{{\"event\":\"viewed\",\"time\":\"{time}\",\"user\":7}}\n");
+    let newer = line("2024-05-03T10:00:00Z") + &line("2024-05-30T10:00:00Z");
+    builder().open().unwrap().import("newer", newer.as_bytes()).unwrap();
+    let store = builder().record(Rule::unique("viewed", "user")).open().unwrap();
+    store.import("older", (line("2020-01-01T10:00:00Z") + &line("2020-02-01T10:00:00Z")).as_bytes()).unwrap();
+    let at = |text: &str| Timestamp::parse(text).unwrap();
+    let range = TimeRange::new(at("2024-05-04"), at("2024-05-29")).unwrap();
+    let users = store.value(&Query::unique("viewed", "user").range(range)).unwrap();
+    assert_eq!((users.count(), users.partial), (Some(0), true));
+    let total = store.value(&Query::total("viewed").range(range)).unwrap();
+    assert!(!total.partial);
+    let range = TimeRange::new(at("2020-01-02"), at("2020-02-01")).unwrap();
+    assert!(!store.value(&Query::unique("viewed", "user").range(range)).unwrap().partial);
 }

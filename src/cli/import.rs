@@ -62,17 +62,26 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
         args.files.iter().map(|file| open(file, args, output)).collect::<Result<Vec<_>, Failure>>()?;
     let store = open_store(context, output)?;
     let mut reports = Vec::with_capacity(sources.len());
-    for Source { name, input, path } in sources {
-        if let Some(path) = path
-            && let Err(failure) = follow_rotation(&store, &name, &path, output)
-        {
+    // A file that has changed may take the place of one that was rotated away and comes later: it gets a second chance.
+    let mut changed = Vec::new();
+    for source in sources {
+        match import(&store, source, output) {
+            Ok(report) => reports.push(report),
+            Err((Some(path), failure)) if failure.is(ErrorKind::SourceChanged) => {
+                changed.push((path, failure));
+            }
+            Err((_, failure)) => output.fail(failure),
+        }
+    }
+    for (path, failure) in changed {
+        let again = open(&path, args, output)?;
+        if store.knows_source(&again.name)? {
             output.fail(failure);
             continue;
         }
-        let input = Progress::of(input, &name, output.form());
-        match store.import(&name, input) {
+        match import(&store, again, output) {
             Ok(report) => reports.push(report),
-            Err(error) => output.fail(error.into()),
+            Err((_, failure)) => output.fail(failure),
         }
     }
     store.close()?;
@@ -110,13 +119,37 @@ fn open_store(context: &Context, output: &mut Output<'_>) -> Result<Store, Failu
     })
 }
 
-/// A file that begins with all that was read of a source under another path is that source: it continues there.
-fn follow_rotation(store: &Store, name: &str, path: &Path, output: &mut Output<'_>) -> Result<(), Failure> {
-    let input = File::open(path).and_then(plain).map_err(|error| unreadable(path, &error))?;
-    if let Some(known_as) = store.renamed_source(name, input)? {
-        store.rename_source(&known_as, name)?;
-        output.note(format_args!("{name} begins with what was read of {known_as}; continuing there"));
+/// Imports one source; a failure comes with the path of the file, if it is one.
+fn import(
+    store: &Store,
+    source: Source,
+    output: &mut Output<'_>,
+) -> Result<ImportReport, (Option<PathBuf>, Failure)> {
+    let Source { name, input, path } = source;
+    if let Some(path) = &path {
+        follow(store, &name, path, output).map_err(|failure| (None, failure))?;
     }
+    let input = Progress::of(input, &name, output.form());
+    store.import(&name, input).map_err(|error| (path, error.into()))
+}
+
+/// A file that begins with all that was read of a source under another path continues it: after a rotation in its place, and
+/// beside it where the other file is still there.
+fn follow(store: &Store, name: &str, path: &Path, output: &mut Output<'_>) -> Result<(), Failure> {
+    if store.knows_source(name)? {
+        return Ok(());
+    }
+    let input = File::open(path).and_then(plain).map_err(|error| unreadable(path, &error))?;
+    let Some(known_as) = store.find_source(input)? else { return Ok(()) };
+    let is_there = File::open(&known_as)
+        .and_then(plain)
+        .is_ok_and(|input| store.find_source(input).is_ok_and(|found| found.is_some()));
+    if is_there {
+        store.copy_source(&known_as, name)?;
+    } else {
+        store.rename_source(&known_as, name)?;
+    }
+    output.note(format_args!("{name} begins with what was read of {known_as}; continuing there"));
     Ok(())
 }
 
@@ -221,7 +254,7 @@ fn refusals(report: &ImportReport) -> String {
 
 /// What a reason means and what to do.
 fn explain(reason: &str) -> String {
-    let tracking = TrackError::ALL.into_iter().find(|error| error.reason() == reason);
+    let tracking = TrackError::ALL.iter().find(|error| error.reason() == reason);
     tracking.map_or_else(|| shape(reason).to_owned(), |error| error.to_string())
 }
 

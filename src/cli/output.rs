@@ -52,6 +52,10 @@ impl Failure {
         Self::new(word(ErrorKind::Io), Exit::Failed, message)
     }
 
+    pub(super) fn is(&self, kind: ErrorKind) -> bool {
+        self.kind == word(kind)
+    }
+
     pub(super) fn exit(&self) -> Exit {
         self.exit
     }

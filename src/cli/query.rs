@@ -78,6 +78,11 @@ fn query_of(args: &QueryArgs, events: &[String]) -> Result<Option<Query>, Failur
         _ => Query::total(first),
     };
     query = others.iter().fold(query, |query, event| query.and_event(event));
+    for (position, (key, _)) in args.filters.iter().enumerate() {
+        if args.filters.iter().take(position).any(|(earlier, _)| earlier == key) {
+            return Err(Failure::usage(format!("--filter {key} stands twice; an event has one value of it")));
+        }
+    }
     query = args.filters.iter().fold(query, |query, (key, value)| query.filter(key, value.clone()));
     if let Some(days) = args.last {
         query = query.last_days(days);
@@ -128,7 +133,7 @@ fn print(
         text::range(answer.window)
     };
     let partial = text::partial(answer, now).map(|mark| format!("; {mark}")).unwrap_or_default();
-    let freshness = answer.freshness.map(|at| format!("; newest commit {}", text::time(at)));
+    let freshness = answer.freshness.map(|at| format!("; stored until {}", text::time(at)));
     output.line(format_args!("{window}{partial}{}", freshness.unwrap_or_default()));
     match (steps, &answer.value, args.by) {
         (Some(steps), _, Some(unit)) => {

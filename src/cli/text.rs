@@ -89,11 +89,15 @@ pub(super) fn partial(answer: &Answer, now: Timestamp) -> Option<String> {
     if !answer.partial {
         return None;
     }
-    let recorded_late = answer.since > answer.window.from();
-    Some(match (recorded_late, answer.window.to() > now) {
-        (true, true) => format!("partial: recorded since {}, not over", day(answer.since)),
-        (true, false) => format!("partial: recorded since {}", day(answer.since)),
-        (false, _) => "partial: not over".to_owned(),
+    let is_late = answer.since > answer.window.from();
+    // On the first day of the window the hour says why it is not complete.
+    let is_same_day = day(answer.since) == day(answer.window.from());
+    let since = if is_same_day { time(answer.since) } else { day(answer.since) };
+    Some(match (is_late, answer.window.to() > now) {
+        (true, true) => format!("partial: recorded since {since}, not over"),
+        (true, false) => format!("partial: recorded since {since}"),
+        (false, true) => "partial: not over".to_owned(),
+        (false, false) => "partial: not recorded to its end".to_owned(),
     })
 }
 

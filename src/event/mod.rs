@@ -84,7 +84,7 @@ macro_rules! fact_setters {
         /// Another identifier that the event's definition declares.
         #[inline]
         pub fn identifier(mut self, name: &'a str, id: impl Into<$crate::event::id::Id<'a>>) -> Self {
-            self.facts.push($crate::event::Extra::Identifier(name, id.into()));
+            self.facts.set_identifier(name, id.into());
             self
         }
 
@@ -116,7 +116,7 @@ macro_rules! fact_setters {
             name: &'a str,
             value: impl Into<$crate::event::id::PropertyValue<'a>>,
         ) -> Self {
-            self.facts.push($crate::event::Extra::Custom(name, value.into()));
+            self.facts.set_custom(name, value.into());
             self
         }
     };
@@ -164,6 +164,29 @@ impl<'a> Facts<'a> {
             None => return,
         }
         self.extras += 1;
+    }
+
+    /// Sets an identifier by its name, whichever it is.
+    #[inline]
+    pub(crate) fn set_identifier(&mut self, name: &'a str, id: Id<'a>) {
+        match name {
+            "user" => self.user = id,
+            "project" => self.project = id,
+            "namespace" => self.namespace = id,
+            name => self.push(Extra::Identifier(name, id)),
+        }
+    }
+
+    /// Sets a property by its name, whichever it is. One of the wrong type is kept, so that the tracker sees and refuses it.
+    #[inline]
+    pub(crate) fn set_custom(&mut self, name: &'a str, value: PropertyValue<'a>) {
+        match (name, value.0, value.0.number()) {
+            ("label", Scalar::Text(text), _) => self.label = text,
+            ("property", Scalar::Text(text), _) => self.property = text,
+            ("value", _, Some(number)) => self.value = Some(number),
+            ("label" | "property" | "value", Scalar::Absent, _) => {}
+            (name, ..) => self.push(Extra::Custom(name, value)),
+        }
     }
 
     #[inline]

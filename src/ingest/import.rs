@@ -1,6 +1,6 @@
 //! Importing lines of JSON: each line counts once, whatever is interrupted or repeated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::ingest::source::{LineEnd, Source};
 use crate::ingest::tracker::check_ahead;
 use crate::plan::{EventIndex, EventPlan};
 use crate::storage::Commit;
-use crate::storage::batch::{Batch, LedgerEntry, ProducerId, SourceAdvance, SourceState};
+use crate::storage::batch::{Batch, Continued, LedgerEntry, ProducerId, SourceAdvance, SourceState};
 use crate::time::bucket::Hour;
 use crate::time::timestamp::Timestamp;
 
@@ -21,6 +21,10 @@ use crate::time::timestamp::Timestamp;
 const MAX_SOURCE_NAME_BYTES: usize = 4_096;
 /// Lines that are committed together with the offset behind them.
 const LINES_PER_PIECE: u64 = 65_536;
+/// A source without events for less than this has had none; after more it may have ended.
+const QUIET_SECONDS: i64 = 86_400;
+/// What some programs put before the first line of a UTF-8 file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// So many bad lines are reported one by one.
 const FIRST_BAD_LINES: usize = 10;
 /// How often a commit is tried before the import gives up; what was committed stays, and the import can be continued.
@@ -111,7 +115,8 @@ pub(crate) fn import(
         committed: SourceState::default(),
         read: SourceState::default(),
         sequence: 0,
-        earliest: BTreeMap::new(),
+        events: BTreeSet::new(),
+        times: None,
         piece: ImportReport::default(),
         report: ImportReport { name: name.to_owned(), ..ImportReport::default() },
     };
@@ -120,15 +125,22 @@ pub(crate) fn import(
     Ok(import.report)
 }
 
-/// Gives a source another name, as its file has another one.
-pub(crate) fn rename(pipeline: &Pipeline, producer: ProducerId, old: &str, new: &str) -> Result<(), Error> {
+/// Continues a source under another name.
+pub(crate) fn continue_source(
+    pipeline: &Pipeline,
+    producer: ProducerId,
+    continued: Continued,
+) -> Result<(), Error> {
     let mut batch = Batch::empty(producer, 1, pipeline.shared().settings.clock.now());
-    batch.renamed_source = Some((old.to_owned(), new.to_owned()));
+    batch.continued = Some(continued.clone());
     match pipeline.commit(&Arc::new(batch))? {
         Commit::Applied | Commit::Repeated => Ok(()),
         Commit::Overtaken => Err(Error::new(
             ErrorKind::SourceChanged,
-            format!("the source `{old}` could not be continued as `{new}`: it is gone, or the name is taken"),
+            format!(
+                "the source `{}` could not be continued as `{}`: it is gone, or the name is taken",
+                continued.from, continued.to
+            ),
         )),
     }
 }
@@ -144,8 +156,10 @@ struct Import<'a, R> {
     committed: SourceState,
     read: SourceState,
     sequence: u64,
-    /// For each event of the piece its earliest time.
-    earliest: BTreeMap<u32, Timestamp>,
+    /// The events that the source has had so far.
+    events: BTreeSet<u32>,
+    /// The earliest and the latest time of the piece's events.
+    times: Option<(Timestamp, Timestamp)>,
     /// What came of the lines of the piece; it goes into the report when the piece is committed.
     piece: ImportReport,
     report: ImportReport,
@@ -190,7 +204,9 @@ impl<R: Read> Import<'_, R> {
     }
 
     fn take_line(&mut self, line: &[u8], end: LineEnd) {
-        let text = line.trim_ascii();
+        let bytes =
+            if self.read.offset == 0 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
+        let text = bytes.trim_ascii();
         if text.is_empty() && self.source.is_within_line {
             // The end of a line that was read, and counted, before its end was written.
             self.source.consume(line, end);
@@ -250,8 +266,9 @@ impl<R: Read> Import<'_, R> {
             self.absorb();
         }
         self.records.push(index, event, &line.facts(), Hour::of(time), &self.target.names)?;
-        let earliest = self.earliest.entry(index.0).or_insert(time);
-        *earliest = time.min(*earliest);
+        self.events.insert(index.0);
+        let (earliest, latest) = self.times.unwrap_or((time, time));
+        self.times = Some((earliest.min(time), latest.max(time)));
         Ok(())
     }
 
@@ -274,13 +291,7 @@ impl<R: Read> Import<'_, R> {
         }
         self.sequence += 1;
         let mut batch = self.aggregator.cut(self.sequence, self.pipeline.shared().settings.clock.now());
-        for (event, earliest) in std::mem::take(&mut self.earliest) {
-            let rules = self.target.plan.event(EventIndex(event)).map_or(&[][..], |event| &event.rules);
-            for rule in rules {
-                let series = usize::try_from(rule.index.0).ok().and_then(|rule| self.target.series.get(rule));
-                batch.since.extend(series.map(|series| (*series, earliest)));
-            }
-        }
+        self.note_recorded(&mut batch);
         self.read.digest = self.source.digest();
         batch.source = Some(SourceAdvance {
             name: self.name.to_owned(),
@@ -312,6 +323,25 @@ impl<R: Read> Import<'_, R> {
                 Ok(())
             }
             Commit::Overtaken => self.follow(known(self.name)?.unwrap_or_default()),
+        }
+    }
+
+    /// The source says all about its events from the end of what was read before, or its first event, until a day after its
+    /// last: logs have quiet hours, and those of each day a file of its own.
+    fn note_recorded(&mut self, batch: &mut Batch) {
+        let Some((earliest, latest)) = self.times.take() else { return };
+        let since = self.committed.latest.map_or(earliest, |before| before.min(earliest));
+        let until = latest.plus_seconds(QUIET_SECONDS).min(batch.cut_at).max(since);
+        self.read.latest = Some(self.committed.latest.map_or(latest, |before| before.max(latest)));
+        let plan = &self.target.plan;
+        let rules = self
+            .events
+            .iter()
+            .filter_map(|event| plan.event(EventIndex(*event)))
+            .flat_map(|event| &event.rules);
+        for rule in rules {
+            let series = usize::try_from(rule.index.0).ok().and_then(|rule| self.target.series.get(rule));
+            batch.recorded.extend(series.map(|series| (*series, since, until)));
         }
     }
 

@@ -37,8 +37,8 @@ pub enum Mode {
     /// On two threads of the store's own; callers never wait for the disk.
     #[default]
     Background,
-    /// In the calls themselves, and committed by `flush` and `close` only: no threads, the same bytes from run to run. For
-    /// tests and benchmarks.
+    /// In the calls themselves, committed by `flush` and `close`, and by the call that finds memory full: no threads, the same
+    /// rows from run to run but for the random ids of the store and its producers. For tests and benchmarks.
     Inline,
 }
 
@@ -61,6 +61,9 @@ pub enum Mistake {
     /// Panics with the reason: for tests, where a mistake should be seen.
     Panic,
 }
+
+/// Longer waits than this are as good as none at all, and could not be added to an instant.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
 /// A running pipeline.
 #[derive(Debug)]
@@ -209,7 +212,7 @@ impl Pipeline {
         self.shared.closed.store(true, Ordering::Release);
         let outcome = match &self.shared.inline {
             Some(inline) => inline.lock().close(&self.shared),
-            None => self.close_threads(Instant::now() + limit),
+            None => self.close_threads(Instant::now() + limit.min(LONGEST_WAIT)),
         };
         let stats = self.shared.stats();
         match outcome {

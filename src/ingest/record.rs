@@ -170,6 +170,7 @@ fn validate_extras(event: &EventPlan, facts: &Facts<'_>) -> Result<(), TrackErro
                 }
                 id.0
             }
+            Extra::Custom("label" | "property" | "value", _) => return Err(TrackError::WrongType),
             Extra::Custom(name, value) => {
                 if !event.customs.iter().any(|known| **known == **name) {
                     return Err(TrackError::UndeclaredProperty);
@@ -219,11 +220,11 @@ fn matches(event: &EventPlan, facts: &Facts<'_>, rule: &EventRule) -> bool {
     rule.filter.iter().all(|(property, wanted)| holds(source(event, facts, property), wanted))
 }
 
-/// A number equals a number and a text a text; 60 equals 60.0 and differs from `"60"`.
+/// A number equals a number and a text a text; 60 equals 60.0 and differs from `"60"`. The empty text is nothing.
 #[inline]
 fn holds(scalar: Scalar<'_>, wanted: &FilterValue) -> bool {
     match (scalar, wanted.as_text()) {
-        (Scalar::Text(text), Some(wanted)) => text == wanted,
+        (Scalar::Text(text), Some(wanted)) => text == wanted && !text.is_empty(),
         (scalar, None) => scalar.number().is_some() && scalar.number() == wanted.as_number(),
         _ => false,
     }

@@ -97,10 +97,7 @@ impl<R: Read> Source<R> {
 }
 
 /// The known source whose bytes the input begins with, the one that is read furthest: a log that was rotated has a new name.
-pub(crate) fn find_renamed(
-    sources: Vec<(String, SourceState)>,
-    input: impl Read,
-) -> Result<Option<String>, Error> {
+pub(crate) fn find(sources: Vec<(String, SourceState)>, input: impl Read) -> Result<Option<String>, Error> {
     let mut by_offset: Vec<_> = sources.into_iter().filter(|(_, state)| state.offset > 0).collect();
     by_offset.sort_by_key(|(_, state)| state.offset);
     let mut source = Source::new(input);

@@ -59,7 +59,7 @@ impl Tallies {
     }
 
     pub(crate) fn refused(&self) -> impl Iterator<Item = (TrackError, u64)> {
-        TrackError::ALL.into_iter().zip(self.refused.iter().map(|count| count.load(Ordering::Relaxed)))
+        TrackError::ALL.iter().copied().zip(self.refused.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
     /// The law of conservation, with what the callers' buffers say was accepted.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, TrackError};
 use crate::event::{Event, Facts, fact_setters};
 use crate::ingest::buffer::Buffer;
 use crate::ingest::engine::Inline;
-use crate::ingest::pipeline::{Mistake, Overflow, Shared};
+use crate::ingest::pipeline::{LONGEST_WAIT, Mistake, Overflow, Shared};
 use crate::plan::{EventIndex, EventPlan};
 use crate::time::bucket::Hour;
 use crate::time::timestamp::Timestamp;
@@ -280,7 +280,7 @@ impl Shared {
                 Err(full) => buffer.records = full,
             }
             let Overflow::Wait(limit) = self.settings.overflow else { return Err(TrackError::QueueFull) };
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit.min(MAX_WAIT));
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit.min(LONGEST_WAIT));
             drop(buffer);
             self.wake_aggregator();
             let in_time = self.queue.wait_for_room(deadline);
@@ -320,9 +320,6 @@ impl Shared {
         Ok(buffer)
     }
 }
-
-/// Longer waits than this are as good as none at all.
-const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 #[inline]
 fn checked_age(time: Timestamp, now: Timestamp) -> Result<Timestamp, TrackError> {

@@ -8,7 +8,7 @@ use crate::report::query::{Answer, Query, Span, Value};
 use crate::sketch::union::Union;
 use crate::storage::batch::SeriesId;
 use crate::storage::sum::Sum;
-use crate::storage::{Series, Snapshot};
+use crate::storage::{self, Series, Snapshot};
 use crate::time::bucket::{Bucket, Day, HOURS_PER_DAY, Hour, SECONDS_PER_DAY, SECONDS_PER_HOUR};
 use crate::time::range::{TimeRange, Unit};
 use crate::time::timestamp::Timestamp;
@@ -24,7 +24,6 @@ pub(crate) struct Evaluation<'a> {
     /// The days that have data: a range of decades is not searched bucket by bucket.
     days: Option<(u32, u32)>,
     kept_from: (u32, u32),
-    since: Timestamp,
     freshness: Option<Timestamp>,
     now: Timestamp,
     clock_now: Timestamp,
@@ -44,15 +43,14 @@ impl<'a> Evaluation<'a> {
             .iter()
             .filter(|rule| rule.kind() == kind)
             .map(|rule| {
-                let Series { id, since } = find(snapshot, rule)?;
+                let Series { id, recorded, damaged } = find(snapshot, rule)?;
                 let property = rule.identifier().unwrap_or_default().to_owned();
-                Ok(Asked { id, since, property })
+                Ok(Asked { id, recorded, damaged, property })
             })
             .collect::<Result<Vec<_>, Error>>()?;
         Ok(Self {
             snapshot,
             kind,
-            since: series.iter().map(|series| series.since).max().unwrap_or(Timestamp::EPOCH),
             series,
             days: snapshot.day_span()?,
             kept_from: snapshot.kept_from()?,
@@ -133,8 +131,9 @@ impl<'a> Evaluation<'a> {
             let over = as_of.unix_seconds().rem_euclid(step);
             let end = if over == 0 { as_of } else { as_of.plus_seconds(step - over) };
             let mut answer = self.range(TimeRange::clamped(Timestamp::EPOCH, end))?;
-            answer.window = TimeRange::clamped(self.since.min(as_of), as_of);
-            answer.partial = over != 0;
+            let first = self.first();
+            (answer.window, answer.since) = (TimeRange::clamped(first.min(as_of), as_of), first);
+            answer.partial = over != 0 || first >= as_of;
             return Ok(answer);
         }
         let mut total = self.nothing();
@@ -145,8 +144,11 @@ impl<'a> Evaluation<'a> {
                 }
                 Total::Sum(sum) => sum.unite(self.snapshot.sum(series.id, Bucket::ALL_TIME)?),
                 Total::Unique(union) => {
+                    series.refuse_damaged(Bucket::ALL_TIME, || "of some day".to_owned())?;
                     self.snapshot.all_time_sketches(series.id, &mut |blob| {
-                        union.unite_blob(blob).map_err(|error| of_series(error, series.id, "of some day"))
+                        union
+                            .unite_blob(blob)
+                            .map_err(|error| lost_sketch(series.id, "of some day", &error.to_string()))
                     })?;
                 }
                 Total::PerValue(properties) => {
@@ -155,7 +157,8 @@ impl<'a> Evaluation<'a> {
                 }
             }
         }
-        Ok(self.answer(total, TimeRange::clamped(self.since.min(self.now), self.now), false))
+        let first = self.first();
+        Ok(self.answer(total, TimeRange::clamped(first.min(self.now), self.now), first, false))
     }
 
     fn range(&self, range: TimeRange) -> Result<Answer, Error> {
@@ -189,8 +192,16 @@ impl<'a> Evaluation<'a> {
             }
         }
         // An instant ahead of the clock ends no window.
-        let partial = range.to() > self.now.min(self.clock_now) || self.since > range.from();
-        Ok(self.answer(total, range, partial))
+        let now = self.now.min(self.clock_now);
+        let end = range.to().min(now);
+        let since = self.series.iter().map(|series| series.since(end)).max().unwrap_or(Timestamp::EPOCH);
+        let covered = self.series.iter().all(|series| series.covers(range.from(), end));
+        Ok(self.answer(total, range, since, range.to() > now || !covered))
+    }
+
+    /// When the last of the rules was first recorded.
+    fn first(&self) -> Timestamp {
+        self.series.iter().map(Asked::first).max().unwrap_or(Timestamp::EPOCH)
     }
 
     /// The part of the range that can have data: between the first and the last day of the store, and before `as_of`.
@@ -234,9 +245,15 @@ impl<'a> Evaluation<'a> {
         match total {
             Total::Count(count) => *count = count.saturating_add(self.snapshot.count(series.id, bucket)?),
             Total::Sum(sum) => sum.unite(self.snapshot.sum(series.id, bucket)?),
-            Total::Unique(union) => self.snapshot.sketch(series.id, bucket, &mut |blob| {
-                union.unite_blob(blob).map_err(|error| of_series(error, series.id, &format!("of {start}")))
-            })?,
+            Total::Unique(union) => {
+                let which = || format!("of {start}");
+                series.refuse_damaged(bucket, which)?;
+                self.snapshot.sketch(series.id, bucket, &mut |blob| {
+                    union
+                        .unite_blob(blob)
+                        .map_err(|error| lost_sketch(series.id, &which(), &error.to_string()))
+                })?;
+            }
             Total::PerValue(properties) => {
                 let values = properties.entry(series.property.clone()).or_default();
                 self.snapshot.per_value(series.id, bucket, values)?;
@@ -245,7 +262,7 @@ impl<'a> Evaluation<'a> {
         Ok(())
     }
 
-    fn answer(&self, total: Total, window: TimeRange, partial: bool) -> Answer {
+    fn answer(&self, total: Total, window: TimeRange, since: Timestamp, partial: bool) -> Answer {
         let (value, standard_error) = match total {
             Total::Count(count) => (Value::Count(count), 0.0),
             Total::Sum(sum) => (Value::Sum { sum: sum.value(), saturated: sum.is_saturated() }, 0.0),
@@ -255,15 +272,47 @@ impl<'a> Evaluation<'a> {
             }
             Total::PerValue(properties) => (Value::PerValue(properties), 0.0),
         };
-        Answer { value, standard_error, window, since: self.since, partial, freshness: self.freshness }
+        Answer { value, standard_error, window, since, partial, freshness: self.freshness }
     }
 }
 
 /// The series of one rule, and the property whose values a per-value rule tells apart.
 struct Asked {
     id: SeriesId,
-    since: Timestamp,
+    recorded: Vec<storage::Span>,
+    damaged: Vec<storage::Damage>,
     property: String,
+}
+
+impl Asked {
+    /// What was set aside cannot be in an answer, which would then be too small.
+    fn refuse_damaged(&self, bucket: Bucket, which: impl Fn() -> String) -> Result<(), Error> {
+        let is_lost = |damage: &storage::Damage| match bucket {
+            Bucket::ALL_TIME => !damage.is_united,
+            bucket => damage.bucket == bucket.number(),
+        };
+        if self.damaged.iter().any(is_lost) {
+            return Err(lost_sketch(self.id, &which(), "it was set aside"));
+        }
+        Ok(())
+    }
+
+    /// When it was first recorded.
+    fn first(&self) -> Timestamp {
+        self.recorded.first().map_or(Timestamp::EPOCH, |span| span.since)
+    }
+
+    /// Since when it was recorded without a gap until `end`, or if it was not, when the last span before it began.
+    fn since(&self, end: Timestamp) -> Timestamp {
+        let before = self.recorded.iter().rfind(|span| span.since < end);
+        before.map_or_else(|| self.first(), |span| span.since)
+    }
+
+    /// Whether it was recorded throughout.
+    fn covers(&self, from: Timestamp, end: Timestamp) -> bool {
+        let within = |span: &storage::Span| span.since <= from && span.until.is_none_or(|until| until >= end);
+        self.recorded.iter().any(within)
+    }
 }
 
 /// A running total of one kind.
@@ -275,10 +324,13 @@ enum Total {
 }
 
 #[cold]
-fn of_series(error: Error, series: SeriesId, which: &str) -> Error {
+fn lost_sketch(series: SeriesId, which: &str, how: &str) -> Error {
     Error::new(
         ErrorKind::StoreDamaged,
-        format!("the sketch {which} of series {} is damaged: {error}; that day's uniques are lost", series.0),
+        format!(
+            "the sketch {which} of series {} is damaged: {how}; its uniques are lost, totals and other days are not",
+            series.0
+        ),
     )
 }
 

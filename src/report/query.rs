@@ -142,9 +142,10 @@ pub struct Answer {
     pub standard_error: f64,
     /// The time that the value is about.
     pub window: TimeRange,
-    /// When the rules were first recorded: the latest of them. What happened before is not in the value.
+    /// Since when the rules were recorded without a gap, until the end of the window; of several rules the latest. Of everything:
+    /// when they were first recorded.
     pub since: Timestamp,
-    /// Whether the window is not over, or begins before [`Answer::since`].
+    /// Whether the window is not over, or the rules were not recorded during all of it.
     pub partial: bool,
     /// When the newest commit was cut that the value can contain; `None` when nothing was ever committed.
     pub freshness: Option<Timestamp>,

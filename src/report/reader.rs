@@ -21,7 +21,8 @@ use crate::storage::{self, Snapshot, sqlite};
 use crate::time::clock::Clock;
 use crate::time::range::Unit;
 
-/// Answers from a store file, while other processes write it. It needs no definitions, no aggregator, and never waits.
+/// Answers from a store file, while other processes write it. It needs no definitions and no aggregator, and never waits
+/// for writers; calls through one reader and its clones take turns.
 ///
 /// ```no_run
 /// use headcount::{Query, Reader};
@@ -258,8 +259,6 @@ fn unknown_metric(key_path: &str, definitions: &Definitions) -> Error {
     let hint = hint(key_path, definitions.metrics().map(MetricDefinition::key_path));
     Error::new(
         ErrorKind::UnknownMetric,
-        format!(
-            "no metric has the key path `{key_path}`; `headcount metric list` shows those that exist{hint}"
-        ),
+        format!("no metric has the key path `{key_path}`; correct it, or add the metric's definition{hint}"),
     )
 }

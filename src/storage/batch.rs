@@ -30,12 +30,12 @@ pub(crate) struct Batch {
     pub(crate) per_value: Vec<(SeriesId, Day, ValueName, u64)>,
     /// Refusals, losses and what was stored.
     pub(crate) ledger: BTreeMap<LedgerEntry, u64>,
-    /// For imports: series whose history reaches back to this time.
-    pub(crate) since: Vec<(SeriesId, Timestamp)>,
+    /// For imports: the time from which to which the source says all about a series.
+    pub(crate) recorded: Vec<(SeriesId, Timestamp, Timestamp)>,
     /// For imports: how far the source is read with this batch.
     pub(crate) source: Option<SourceAdvance>,
-    /// The old and the new name of a source whose file was renamed.
-    pub(crate) renamed_source: Option<(String, String)>,
+    /// A source that is continued under another name.
+    pub(crate) continued: Option<Continued>,
 }
 
 impl Batch {
@@ -49,9 +49,9 @@ impl Batch {
             sketches: Vec::new(),
             per_value: Vec::new(),
             ledger: BTreeMap::new(),
-            since: Vec::new(),
+            recorded: Vec::new(),
             source: None,
-            renamed_source: None,
+            continued: None,
         }
     }
 
@@ -62,9 +62,9 @@ impl Batch {
             && self.sketches.is_empty()
             && self.per_value.is_empty()
             && self.ledger.is_empty()
-            && self.since.is_empty()
+            && self.recorded.is_empty()
             && self.source.is_none()
-            && self.renamed_source.is_none()
+            && self.continued.is_none()
     }
 }
 
@@ -110,6 +110,8 @@ pub(crate) struct SourceState {
     pub(crate) digest: [u8; 32],
     pub(crate) lines: u64,
     pub(crate) accepted: u64,
+    /// The latest time of its events.
+    pub(crate) latest: Option<Timestamp>,
 }
 
 /// A step of an import: it applies only where the stored offset is still the expected one.
@@ -118,4 +120,13 @@ pub(crate) struct SourceAdvance {
     pub(crate) name: String,
     pub(crate) expected_offset: u64,
     pub(crate) state: SourceState,
+}
+
+/// A source that is continued under another name, since its file has one.
+#[derive(Debug, Clone)]
+pub(crate) struct Continued {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// Whether the old name keeps what is known of it; else it is free for a new source.
+    pub(crate) is_kept: bool,
 }

@@ -29,7 +29,7 @@ pub(crate) enum Commit {
 
 /// The writing side: one owner, one connection.
 pub(crate) trait Writer: Send {
-    /// Gives each rule its series, in order; those that are new begin `now`.
+    /// Gives each rule its series, in order. From `now` on they are recorded, and other series of the same events are not.
     fn register(&mut self, rules: &[Rule], now: Timestamp) -> Result<Vec<SeriesId>, Error>;
 
     /// The values that a per-value series already has.
@@ -43,10 +43,29 @@ pub(crate) trait Writer: Send {
 }
 
 /// A series as the file has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Series {
     pub(crate) id: SeriesId,
+    /// When it was recorded, in the order of time; spans neither overlap nor touch.
+    pub(crate) recorded: Vec<Span>,
+    /// The buckets whose sketches were found damaged and set aside.
+    pub(crate) damaged: Vec<Damage>,
+}
+
+/// A sketch that was found damaged: what is in its row now is what came later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Damage {
+    pub(crate) bucket: i64,
+    /// Whether the sketch of all time has what the damaged one stood for.
+    pub(crate) is_united: bool,
+}
+
+/// A time during which every event that a series is about was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
     pub(crate) since: Timestamp,
+    /// The first instant after it; `None` while it goes on.
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// The reading side. Everything read within one [`Reader::snapshot`] is of one moment.

@@ -23,7 +23,7 @@ const LEAP_NANOSECONDS: u32 = 1_000_000_000;
 /// assert_eq!(Timestamp::parse("2016-12-31T23:59:60Z")?, Timestamp::parse("2017-01-01T00:00:00Z")?);
 /// # Ok::<(), headcount::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
@@ -107,6 +107,12 @@ impl fmt::Display for Timestamp {
             Some(time) => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true)),
             None => write!(f, "{}", self.0),
         }
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -5,6 +5,7 @@ mod open;
 mod reader;
 mod schema;
 mod sketches;
+mod spans;
 mod writer;
 
 use std::path::Path;

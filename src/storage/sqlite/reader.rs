@@ -9,9 +9,10 @@ use crate::error::Error;
 use crate::storage::batch::{SeriesId, SourceState};
 use crate::storage::sqlite::SharedConnection;
 use crate::storage::sqlite::failure::{During, damaged};
-use crate::storage::sqlite::writer::kind_code;
+use crate::storage::sqlite::schema::kind_code;
+use crate::storage::sqlite::spans;
 use crate::storage::sum::Sum;
-use crate::storage::{OVERFLOW_VALUE, Reader, Series, Sizes, Snapshot};
+use crate::storage::{Damage, OVERFLOW_VALUE, Reader, Series, Sizes, Snapshot};
 use crate::time::bucket::{Bucket, Granularity};
 use crate::time::timestamp::Timestamp;
 
@@ -39,7 +40,8 @@ struct Moment<'a> {
     connection: &'a Connection,
 }
 
-const FIND_SERIES: &str = "SELECT id, since FROM series WHERE key = ?1 AND kind = ?2";
+const FIND_SERIES: &str = "SELECT id FROM series WHERE key = ?1 AND kind = ?2";
+const SELECT_DAMAGED: &str = "SELECT bucket, united FROM damaged WHERE series = ?1";
 const SELECT_COUNT: &str = "SELECT count FROM counts WHERE bucket = ?1 AND series = ?2";
 const SELECT_SUM: &str = "SELECT sum, carry, saturated FROM sums WHERE bucket = ?1 AND series = ?2";
 const SELECT_PER_VALUE: &str = "SELECT name.text, cell.count FROM per_value AS cell
@@ -59,8 +61,9 @@ const SELECT_DAY_SPAN: &str = "SELECT min(bucket), max(bucket) FROM (
 const SELECT_COMMITTED: &str = "SELECT committed FROM store";
 const SELECT_KEPT: &str = "SELECT hours_from, days_from FROM store";
 const SELECT_DEFINITIONS: &str = "SELECT definitions, recorded FROM store";
-const SELECT_SOURCE: &str = "SELECT offset, digest, lines, accepted FROM sources WHERE name = ?1";
-const SELECT_SOURCES: &str = "SELECT offset, digest, lines, accepted, name FROM sources ORDER BY name";
+const SELECT_SOURCE: &str = "SELECT offset, digest, lines, accepted, latest FROM sources WHERE name = ?1";
+const SELECT_SOURCES: &str =
+    "SELECT offset, digest, lines, accepted, latest, name FROM sources ORDER BY name";
 const SELECT_LEDGER: &str = "SELECT entry, reason, count FROM ledger ORDER BY entry, reason";
 const SELECT_SIZES: &str = "SELECT (SELECT count(*) FROM series), (SELECT count(*) FROM sketches),
      (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size)";
@@ -76,6 +79,14 @@ impl Moment<'_> {
             .prepare_cached(sql)
             .and_then(|mut select| select.query_row(parameters, read).optional())
             .during("reading the store")
+    }
+
+    fn damaged(&self, series: SeriesId) -> Result<Vec<Damage>, Error> {
+        let mut select = self.connection.prepare_cached(SELECT_DAMAGED).during("reading the damage")?;
+        let rows = select
+            .query_map(params![series.0], |row| Ok(Damage { bucket: row.get(0)?, is_united: row.get(1)? }))
+            .during("reading the damage")?;
+        rows.collect::<rusqlite::Result<_>>().during("reading the damage")
     }
 
     fn blobs(
@@ -96,9 +107,9 @@ impl Moment<'_> {
 
 impl Snapshot for Moment<'_> {
     fn series(&self, key: &str, kind: RuleKind) -> Result<Option<Series>, Error> {
-        self.one(FIND_SERIES, params![key, kind_code(kind)], |row| {
-            Ok(Series { id: SeriesId(row.get(0)?), since: Timestamp::from_unix_seconds(row.get(1)?) })
-        })
+        let id = self.one(FIND_SERIES, params![key, kind_code(kind)], |row| row.get(0).map(SeriesId))?;
+        id.map(|id| Ok(Series { id, recorded: spans::of(self.connection, id)?, damaged: self.damaged(id)? }))
+            .transpose()
     }
 
     fn count(&self, series: SeriesId, bucket: Bucket) -> Result<u64, Error> {
@@ -184,7 +195,7 @@ impl Snapshot for Moment<'_> {
     fn sources(&self) -> Result<Vec<(String, SourceState)>, Error> {
         let mut select = self.connection.prepare_cached(SELECT_SOURCES).during("reading the sources")?;
         let rows =
-            select.query_map([], |row| Ok((row.get(4)?, read_source(row)?))).during("reading the sources")?;
+            select.query_map([], |row| Ok((row.get(5)?, read_source(row)?))).during("reading the sources")?;
         rows.map(|row| {
             let (name, source) = row.during("reading the sources")?;
             Ok((name, checked_source(source)?))
@@ -217,19 +228,20 @@ impl Snapshot for Moment<'_> {
     }
 }
 
-/// A source as it stands in its row: offset, digest, lines, accepted.
-type SourceRow = (i64, Vec<u8>, i64, i64);
+/// A source as it stands in its row: offset, digest, lines, accepted, latest.
+type SourceRow = (i64, Vec<u8>, i64, i64, Option<i64>);
 
 fn read_source(row: &Row<'_>) -> rusqlite::Result<SourceRow> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
 }
 
-fn checked_source((offset, digest, lines, accepted): SourceRow) -> Result<SourceState, Error> {
+fn checked_source((offset, digest, lines, accepted, latest): SourceRow) -> Result<SourceState, Error> {
     Ok(SourceState {
         offset: unsigned(offset, "a source's offset")?,
         digest: digest.try_into().map_err(|_| damaged("a source's digest"))?,
         lines: unsigned(lines, "a source's lines")?,
         accepted: unsigned(accepted, "a source's events")?,
+        latest: latest.map(Timestamp::from_unix_seconds),
     })
 }
 

@@ -1,5 +1,7 @@
 //! The tables of a store.
 
+use crate::definition::rule::RuleKind;
+
 /// `hdct`, in the header of every store file.
 pub(crate) const APPLICATION_ID: i32 = 0x6864_6374;
 /// The version of the tables below; a store of a newer one is refused before anything is written.
@@ -20,12 +22,17 @@ CREATE TABLE store (
     recorded      TEXT
 ) STRICT;
 CREATE TABLE series (
-    id    INTEGER NOT NULL PRIMARY KEY,
-    key   TEXT    NOT NULL,
-    kind  INTEGER NOT NULL,
-    since INTEGER NOT NULL,
+    id   INTEGER NOT NULL PRIMARY KEY,
+    key  TEXT    NOT NULL,
+    kind INTEGER NOT NULL,
     UNIQUE (key, kind)
 ) STRICT;
+CREATE TABLE recorded (
+    series INTEGER NOT NULL,
+    since  INTEGER NOT NULL,
+    until  INTEGER,
+    PRIMARY KEY (series, since)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE counts (
     bucket INTEGER NOT NULL,
     series INTEGER NOT NULL,
@@ -71,6 +78,7 @@ CREATE TABLE sources (
     digest   BLOB    NOT NULL,
     lines    INTEGER NOT NULL,
     accepted INTEGER NOT NULL,
+    latest   INTEGER,
     seen     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE ledger (
@@ -80,9 +88,21 @@ CREATE TABLE ledger (
     PRIMARY KEY (entry, reason)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE damaged (
-    bucket INTEGER NOT NULL,
     series INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
     found  INTEGER NOT NULL,
+    united INTEGER NOT NULL,
     blob   BLOB    NOT NULL
 ) STRICT;
+CREATE INDEX damaged_series ON damaged (series, bucket);
 ";
+
+/// The code that the file has for a kind of series.
+pub(crate) fn kind_code(kind: RuleKind) -> i64 {
+    match kind {
+        RuleKind::Count => 1,
+        RuleKind::Sum => 2,
+        RuleKind::Unique => 3,
+        RuleKind::PerValue => 4,
+    }
+}

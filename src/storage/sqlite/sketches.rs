@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::sketch::Sketch;
 use crate::storage::batch::{Batch, SeriesId};
 use crate::storage::sqlite::failure::During;
-use crate::time::bucket::{Bucket, Day};
+use crate::time::bucket::{Bucket, Day, Granularity};
 use crate::time::timestamp::Timestamp;
 
 /// So many day sketches are united with those of all time in one flush, so that none takes long, and so many in a commit of an
@@ -19,7 +19,10 @@ const UNITE_PER_IMPORT: usize = 8_192;
 const SELECT_SKETCH: &str = "SELECT blob FROM sketches WHERE bucket = ?1 AND series = ?2";
 const PUT_SKETCH: &str = "INSERT INTO sketches (bucket, series, blob) VALUES (?1, ?2, ?3)
      ON CONFLICT (bucket, series) DO UPDATE SET blob = excluded.blob";
-const SET_ASIDE: &str = "INSERT INTO damaged (bucket, series, found, blob) VALUES (?1, ?2, ?3, ?4)";
+const SET_ASIDE: &str =
+    "INSERT INTO damaged (series, bucket, found, united, blob) VALUES (?1, ?2, ?3, ?4, ?5)";
+const SELECT_DAYS: &str =
+    "SELECT bucket, blob FROM sketches WHERE bucket >= ?1 AND bucket < ?2 AND series = ?3 ORDER BY bucket";
 const SELECT_CURSOR: &str = "SELECT united_bucket, united_series FROM store";
 const MOVE_CURSOR: &str = "UPDATE store SET united_bucket = ?1, united_series = ?2";
 const SELECT_TO_UNITE: &str = "SELECT bucket, series, blob FROM sketches
@@ -29,7 +32,11 @@ const SELECT_TO_UNITE: &str = "SELECT bucket, series, blob FROM sketches
 ///
 /// Day rows up to the cursor, in key order, are already in the sketches of all time: a write behind the cursor goes into
 /// both, and the cursor then advances over a bounded number of rows of days that have ended.
+///
+/// A damaged day is set aside and noted, so that answers about it fail instead of being too small; all time fails too, unless
+/// the day was united before. A damaged sketch of all time is made again from its days.
 pub(crate) fn unite(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
+    let now = batch.cut_at;
     let mut cursor: (i64, i64) = transaction
         .prepare_cached(SELECT_CURSOR)
         .and_then(|mut select| select.query_row([], |row| Ok((row.get(0)?, row.get(1)?))))
@@ -38,36 +45,30 @@ pub(crate) fn unite(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), 
     let mut rows: Vec<_> = batch.sketches.iter().collect();
     rows.sort_unstable_by_key(|(series, day, _)| (*day, *series));
     for (series, day, sketch) in rows {
-        let bucket = Bucket::day(*day);
-        put(transaction, bucket, *series, sketch, batch.cut_at)?;
-        if (bucket.number(), series.0) <= cursor {
+        let key = (Bucket::day(*day).number(), series.0);
+        if let Stored::Damaged(blob) = put(transaction, key, sketch)? {
+            set_aside(transaction, key, now, key <= cursor, &blob)?;
+            write(transaction, key, sketch)?;
+        }
+        if key <= cursor {
             all_time.entry(*series).or_default().unite(sketch);
         }
     }
-    let running_day = Bucket::day(Day::of(batch.cut_at)).number();
-    let mut united = 0;
-    {
-        let mut select = transaction.prepare_cached(SELECT_TO_UNITE).during("reading ended days")?;
-        let limit = if batch.source.is_some() { UNITE_PER_IMPORT } else { UNITE_PER_FLUSH };
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows =
-            select.query(params![cursor.0, cursor.1, running_day, limit]).during("reading ended days")?;
-        while let Some(row) = rows.next().during("reading ended days")? {
-            let (bucket, series): (i64, i64) =
-                row.get(0).and_then(|bucket| Ok((bucket, row.get(1)?))).during("reading ended days")?;
-            let blob = row.get_ref(2).during("reading ended days")?;
-            // A damaged sketch costs its own day only: it is found again, and named, by whoever reads that day.
-            if let Ok(blob) = blob.as_blob() {
-                let _ = all_time.entry(SeriesId(series)).or_default().unite_blob(blob);
-            }
-            cursor = (bucket, series);
-            united += 1;
+    let united = unite_ended_days(transaction, batch, &mut cursor, &mut all_time)?;
+    for (series, sketch) in &mut all_time {
+        let key = (Bucket::ALL_TIME.number(), series.0);
+        if let Stored::Damaged(blob) = put(transaction, key, sketch)? {
+            set_aside(transaction, key, now, true, &blob)?;
+            for_each_blob(transaction, *series, |bucket, blob| {
+                if bucket <= cursor.0 && sketch.unite_blob(blob).is_err() {
+                    set_aside(transaction, (bucket, series.0), now, false, blob)?;
+                }
+                Ok(())
+            })?;
+            write(transaction, key, sketch)?;
         }
     }
-    for (series, sketch) in &all_time {
-        put(transaction, Bucket::ALL_TIME, *series, sketch, batch.cut_at)?;
-    }
-    if united > 0 {
+    if united {
         transaction
             .prepare_cached(MOVE_CURSOR)
             .and_then(|mut advance| advance.execute(params![cursor.0, cursor.1]))
@@ -76,45 +77,93 @@ pub(crate) fn unite(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), 
     Ok(())
 }
 
-fn put(
+/// Unites the next rows behind the cursor with all time, and moves the cursor; says whether there were any.
+fn unite_ended_days(
     transaction: &Transaction<'_>,
-    bucket: Bucket,
-    series: SeriesId,
-    sketch: &Sketch,
-    now: Timestamp,
-) -> Result<(), Error> {
+    batch: &Batch,
+    cursor: &mut (i64, i64),
+    all_time: &mut BTreeMap<SeriesId, Sketch>,
+) -> Result<bool, Error> {
+    let running_day = Bucket::day(Day::of(batch.cut_at)).number();
+    let limit = if batch.source.is_some() { UNITE_PER_IMPORT } else { UNITE_PER_FLUSH };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let began = *cursor;
+    let mut select = transaction.prepare_cached(SELECT_TO_UNITE).during("reading ended days")?;
+    let mut rows =
+        select.query(params![began.0, began.1, running_day, limit]).during("reading ended days")?;
+    while let Some(row) = rows.next().during("reading ended days")? {
+        let key: (i64, i64) =
+            row.get(0).and_then(|bucket| Ok((bucket, row.get(1)?))).during("reading ended days")?;
+        let blob = row.get_ref(2).and_then(|blob| Ok(blob.as_blob()?)).during("reading ended days")?;
+        if all_time.entry(SeriesId(key.1)).or_default().unite_blob(blob).is_err() {
+            set_aside(transaction, key, batch.cut_at, false, blob)?;
+        }
+        *cursor = key;
+    }
+    Ok(*cursor != began)
+}
+
+/// What a sketch was united with.
+enum Stored {
+    Sound,
+    /// The bytes that stand in the row; it is as it was.
+    Damaged(Vec<u8>),
+}
+
+/// Unites a sketch with the row of its bucket and series; a union that changes nothing is not written.
+fn put(transaction: &Transaction<'_>, key: (i64, i64), sketch: &Sketch) -> Result<Stored, Error> {
     if sketch.is_empty() {
-        return Ok(());
+        return Ok(Stored::Sound);
     }
     let mut select = transaction.prepare_cached(SELECT_SKETCH).during("reading a sketch")?;
-    let mut rows = select.query(params![bucket.number(), series.0]).during("reading a sketch")?;
-    let united = match rows.next().during("reading a sketch")? {
-        None => None,
-        Some(row) => {
-            let blob = row.get_ref(0).and_then(|blob| Ok(blob.as_blob()?)).during("reading a sketch")?;
-            match Sketch::decode(blob) {
-                Ok(mut stored) => {
-                    if !stored.unite(sketch) {
-                        return Ok(());
-                    }
-                    Some(stored)
-                }
-                Err(_) => {
-                    transaction
-                        .prepare_cached(SET_ASIDE)
-                        .and_then(|mut keep| {
-                            keep.execute(params![bucket.number(), series.0, now.unix_seconds(), blob])
-                        })
-                        .during("setting a damaged sketch aside")?;
-                    None
-                }
-            }
-        }
+    let mut rows = select.query(params![key.0, key.1]).during("reading a sketch")?;
+    let Some(row) = rows.next().during("reading a sketch")? else {
+        write(transaction, key, sketch)?;
+        return Ok(Stored::Sound);
     };
-    let blob = united.as_ref().unwrap_or(sketch).encode();
+    let blob = row.get_ref(0).and_then(|blob| Ok(blob.as_blob()?)).during("reading a sketch")?;
+    let Ok(mut stored) = Sketch::decode(blob) else { return Ok(Stored::Damaged(blob.to_vec())) };
+    if stored.unite(sketch) {
+        write(transaction, key, &stored)?;
+    }
+    Ok(Stored::Sound)
+}
+
+fn write(transaction: &Transaction<'_>, key: (i64, i64), sketch: &Sketch) -> Result<(), Error> {
     transaction
         .prepare_cached(PUT_SKETCH)
-        .and_then(|mut put| put.execute(params![bucket.number(), series.0, blob]))
-        .during("writing a sketch")?;
+        .and_then(|mut put| put.execute(params![key.0, key.1, sketch.encode()]))
+        .during("writing a sketch")
+        .map(drop)
+}
+
+/// Keeps damaged bytes, and with `united` whether the sketch of all time has what they stood for.
+fn set_aside(
+    transaction: &Transaction<'_>,
+    key: (i64, i64),
+    now: Timestamp,
+    united: bool,
+    blob: &[u8],
+) -> Result<(), Error> {
+    transaction
+        .prepare_cached(SET_ASIDE)
+        .and_then(|mut keep| keep.execute(params![key.1, key.0, now.unix_seconds(), united, blob]))
+        .during("setting a damaged sketch aside")
+        .map(drop)
+}
+
+fn for_each_blob(
+    transaction: &Transaction<'_>,
+    series: SeriesId,
+    mut visit: impl FnMut(i64, &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let days = (Granularity::Day.first().number(), Granularity::Day.end().number());
+    let mut select = transaction.prepare_cached(SELECT_DAYS).during("reading days again")?;
+    let mut rows = select.query(params![days.0, days.1, series.0]).during("reading days again")?;
+    while let Some(row) = rows.next().during("reading days again")? {
+        let bucket = row.get(0).during("reading days again")?;
+        let blob = row.get_ref(1).and_then(|blob| Ok(blob.as_blob()?)).during("reading days again")?;
+        visit(bucket, blob)?;
+    }
     Ok(())
 }

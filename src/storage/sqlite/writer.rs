@@ -6,10 +6,11 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::definition::rule::Rule;
 use crate::error::Error;
-use crate::storage::batch::{Batch, LedgerEntry, SeriesId, SourceAdvance, ValueName};
+use crate::storage::batch::{Batch, Continued, LedgerEntry, SeriesId, SourceAdvance, ValueName};
 use crate::storage::sqlite::SharedConnection;
-use crate::storage::sqlite::failure::{During, damaged};
-use crate::storage::sqlite::sketches;
+use crate::storage::sqlite::failure::{During, damaged, failed};
+use crate::storage::sqlite::schema::kind_code;
+use crate::storage::sqlite::{sketches, spans};
 use crate::storage::sum::Sum;
 use crate::storage::{Commit, MAX_VALUES_PER_SERIES, OVERFLOW_VALUE, Writer};
 use crate::time::bucket::Bucket;
@@ -35,19 +36,21 @@ impl Writer for SqliteWriter {
     fn register(&mut self, rules: &[Rule], now: Timestamp) -> Result<Vec<SeriesId>, Error> {
         let mut connection = self.connection.lock();
         let transaction = begin(&mut connection)?;
-        let ids = {
-            let mut find = transaction.prepare_cached(FIND_SERIES).during("reading the series")?;
-            let mut create = transaction.prepare_cached(CREATE_SERIES).during("creating a series")?;
-            rules
-                .iter()
-                .map(|rule| {
-                    let (key, kind) = (rule.key(), kind_code(rule.kind()));
-                    create.execute(params![key, kind, now.unix_seconds()])?;
-                    find.query_row(params![key, kind], |row| row.get(0).map(SeriesId))
-                })
-                .collect::<rusqlite::Result<Vec<_>>>()
-                .during("registering the series")?
-        };
+        let mut ids = Vec::with_capacity(rules.len());
+        for rule in rules {
+            let (key, kind) = (rule.key(), kind_code(rule.kind()));
+            transaction
+                .prepare_cached(CREATE_SERIES)
+                .and_then(|mut create| create.execute(params![key, kind]))
+                .during("creating a series")?;
+            let id = transaction
+                .prepare_cached(FIND_SERIES)
+                .and_then(|mut find| find.query_row(params![key, kind], |row| row.get(0).map(SeriesId)))
+                .during("reading the series")?;
+            spans::add(&transaction, id, now, None)?;
+            ids.push(id);
+        }
+        spans::end_others(&transaction, rules, &ids, now)?;
         transaction
             .execute(FORGET_PRODUCERS, params![now.unix_seconds() - PRODUCER_KEPT_SECONDS])
             .during("forgetting ended producers")?;
@@ -77,8 +80,8 @@ impl Writer for SqliteWriter {
         if is_repeated(&transaction, batch)? {
             return Ok(Commit::Repeated);
         }
-        if let Some((old, new)) = &batch.renamed_source
-            && !rename_source(&transaction, old, new)?
+        if let Some(continued) = &batch.continued
+            && !continue_source(&transaction, continued)?
         {
             return Ok(Commit::Overtaken);
         }
@@ -92,11 +95,8 @@ impl Writer for SqliteWriter {
         sketches::unite(&transaction, batch)?;
         add_per_value(&transaction, batch)?;
         add_ledger(&transaction, &batch.ledger)?;
-        for (series, since) in &batch.since {
-            transaction
-                .prepare_cached(LOWER_SINCE)
-                .and_then(|mut lower| lower.execute(params![series.0, since.unix_seconds()]))
-                .during("moving the start of a series")?;
+        for (series, since, until) in &batch.recorded {
+            spans::add(&transaction, *series, *since, Some(*until))?;
         }
         transaction
             .prepare_cached(MARK_COMMIT)
@@ -109,27 +109,19 @@ impl Writer for SqliteWriter {
 
 const FIND_SERIES: &str = "SELECT id FROM series WHERE key = ?1 AND kind = ?2";
 const CREATE_SERIES: &str =
-    "INSERT INTO series (key, kind, since) VALUES (?1, ?2, ?3) ON CONFLICT (key, kind) DO NOTHING";
+    "INSERT INTO series (key, kind) VALUES (?1, ?2) ON CONFLICT (key, kind) DO NOTHING";
 const FORGET_PRODUCERS: &str = "DELETE FROM producers WHERE seen < ?1";
 const SELECT_VALUE_NAMES: &str = "SELECT text FROM value_names WHERE series = ?1 ORDER BY value";
 const KEEP_DEFINITIONS: &str =
     "UPDATE store SET definitions = ?1, recorded = ?2 WHERE (definitions, recorded) IS NOT (?1, ?2)";
-const LOWER_SINCE: &str = "UPDATE series SET since = ?2 WHERE id = ?1 AND since > ?2";
 const MARK_COMMIT: &str = "UPDATE store SET committed = ?1 WHERE committed IS NULL OR committed < ?1";
 
 fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Error> {
-    connection.transaction_with_behavior(TransactionBehavior::Immediate).during("waiting for the store")
-}
-
-/// The code that the file has for a kind of series.
-pub(crate) fn kind_code(kind: crate::definition::rule::RuleKind) -> i64 {
-    use crate::definition::rule::RuleKind;
-    match kind {
-        RuleKind::Count => 1,
-        RuleKind::Sum => 2,
-        RuleKind::Unique => 3,
-        RuleKind::PerValue => 4,
-    }
+    let path = connection.path().unwrap_or_default().to_owned();
+    connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| {
+        let error = failed("waiting for the store", error);
+        if path.is_empty() { error } else { error.context(path) }
+    })
 }
 
 /// Counts are u64 in memory and i64 in the file; both stop at the file's largest.
@@ -162,10 +154,11 @@ fn is_repeated(transaction: &Transaction<'_>, batch: &Batch) -> Result<bool, Err
 }
 
 const SELECT_OFFSET: &str = "SELECT offset FROM sources WHERE name = ?1";
-const ADVANCE_SOURCE: &str = "INSERT INTO sources (name, offset, digest, lines, accepted, seen)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+const ADVANCE_SOURCE: &str = "INSERT INTO sources (name, offset, digest, lines, accepted, latest, seen)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
      ON CONFLICT (name) DO UPDATE SET offset = excluded.offset, digest = excluded.digest,
-         lines = excluded.lines, accepted = excluded.accepted, seen = excluded.seen";
+         lines = excluded.lines, accepted = excluded.accepted, latest = excluded.latest,
+         seen = excluded.seen";
 
 fn advance_source(
     transaction: &Transaction<'_>,
@@ -189,6 +182,7 @@ fn advance_source(
                 state.digest.as_slice(),
                 stored_count(state.lines),
                 stored_count(state.accepted),
+                state.latest.map(Timestamp::unix_seconds),
                 now.unix_seconds()
             ])
         })
@@ -197,10 +191,16 @@ fn advance_source(
 }
 
 const RENAME_SOURCE: &str = "UPDATE OR IGNORE sources SET name = ?2 WHERE name = ?1";
+const COPY_SOURCE: &str =
+    "INSERT OR IGNORE INTO sources (name, offset, digest, lines, accepted, latest, seen)
+     SELECT ?2, offset, digest, lines, accepted, latest, seen FROM sources WHERE name = ?1";
 
-fn rename_source(transaction: &Transaction<'_>, old: &str, new: &str) -> Result<bool, Error> {
-    let renamed = transaction.execute(RENAME_SOURCE, params![old, new]).during("renaming a source")?;
-    Ok(renamed == 1)
+fn continue_source(transaction: &Transaction<'_>, continued: &Continued) -> Result<bool, Error> {
+    let sql = if continued.is_kept { COPY_SOURCE } else { RENAME_SOURCE };
+    let rows = transaction
+        .execute(sql, params![continued.from, continued.to])
+        .during("continuing a source under another name")?;
+    Ok(rows == 1)
 }
 
 /// An overflow would silently turn the column into a double, so the sum stops at the largest count.
