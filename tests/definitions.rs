@@ -669,3 +669,48 @@ fn no_mutation_of_a_definition_breaks_the_reader() {
         }
     }
 }
+
+#[test]
+fn what_is_wrong_with_a_rule_hides_nothing_else_that_is() {
+    let event = "action: pushed\nidentifiers: [user]\nadditional_properties:\n  label: {description: x}\n";
+    let metric = "key_path: a\ntime_frame: 7d\ndata_source: internal_events\nevents:\n";
+    let table = [
+        (
+            "- name: pushd\n  uniqe: user.id\n  filter: {label: 5}\n  operator: sum\n",
+            &[
+                (6, "did you mean `unique`?"),
+                (7, "must be text, found the number 5"),
+                (8, "did you mean `sum(value)`?"),
+            ][..],
+        ),
+        (
+            "- name: pushed\n  unique: tenant.id\n- name: pushed\n  filter: {lable: y}\n",
+            &[
+                (6, "neither an identifier nor a property `tenant`"),
+                (7, "must be of one kind"),
+                (8, "did you mean `label`?"),
+            ][..],
+        ),
+        (
+            "- name: pushed\n  operator: total\n  filter: {lable: y, label: [1]}\n",
+            &[(6, "add `unique`"), (7, "did you mean `label`?"), (7, "found a list")][..],
+        ),
+    ];
+    for (rules, expected) in table {
+        let metric = format!("{metric}{rules}");
+        let error = Definitions::embedded(&[("event.yml", event), ("metric.yml", &metric)]).unwrap_err();
+        let found: Vec<_> = error
+            .problems()
+            .iter()
+            .filter(|problem| problem.file == "metric.yml" && problem.line > 4)
+            .map(|problem| (problem.line, problem.message.as_str()))
+            .collect();
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (line, words) in expected {
+            assert!(
+                found.iter().any(|(at, message)| at == line && message.contains(words)),
+                "{words}: {found:#?}"
+            );
+        }
+    }
+}

@@ -808,3 +808,36 @@ fn a_series_keeps_a_thousand_values_for_its_life_and_counts_the_others_together(
         assert_eq!(stored["label-0"], 3);
     }
 }
+
+#[test]
+fn identifiers_and_properties_may_be_set_by_their_names() {
+    for mode in MODES {
+        let definitions = Definitions::new()
+            .event(EventDefinition::new("used").identifier("user").label().value().custom("platform"))
+            .unwrap();
+        let store = Store::builder_in_memory()
+            .definitions(definitions)
+            .mode(mode)
+            .record(Rule::unique("used", "user"))
+            .record(Rule::per_value("used", "label"))
+            .record(Rule::sum("used"))
+            .record(Rule::count("used").filter("label", ""))
+            .open()
+            .unwrap();
+        let tracker = store.tracker();
+        let by_name = Event::new("used").identifier("user", 7).custom("label", "web").custom("value", 2.5);
+        tracker.try_track(by_name).unwrap();
+        tracker.try_track(Event::new("used").user(7).label("web").value(2.5)).unwrap();
+        tracker.try_track(Event::new("used")).unwrap();
+        for wrong in [Event::new("used").custom("label", 7), Event::new("used").custom("value", "7")] {
+            assert_eq!(tracker.try_track(wrong), Err(TrackError::WrongType));
+        }
+        store.flush().unwrap();
+        let value = |query: Query| store.value(&query).unwrap();
+        assert_eq!(value(Query::unique("used", "user")).count(), Some(1));
+        assert_eq!(value(Query::per_value("used", "label")).value.per_value().unwrap()["web"], 2);
+        assert_eq!(value(Query::sum("used")).value.number(), Some(5.0));
+        // The empty text is nothing, so that no event has it.
+        assert_eq!(value(Query::total("used").filter("label", "")).count(), Some(0));
+    }
+}

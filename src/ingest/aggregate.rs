@@ -52,6 +52,13 @@ pub(crate) struct Aggregator {
     pub(crate) panic_at_value: Option<f64>,
 }
 
+/// Whether there was a record in work to be passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Skipped {
+    Record,
+    Nothing,
+}
+
 #[derive(Debug, Default)]
 struct LiveSketch {
     /// Shared with a batch that is being committed; changed in place otherwise.
@@ -97,12 +104,14 @@ impl Aggregator {
     }
 
     /// Passes over the record in work and counts its event as lost.
-    pub(crate) fn skip(&mut self, reason: &'static str) {
+    pub(crate) fn skip(&mut self, reason: &'static str) -> Skipped {
         let mut reader = self.in_hand.read(&self.target.plan, self.at);
-        if reader.next().is_some() {
-            self.at = reader.position();
-            self.note(LedgerEntry::Lost(reason), 1);
+        if reader.next().is_none() {
+            return Skipped::Nothing;
         }
+        self.at = reader.position();
+        self.note(LedgerEntry::Lost(reason), 1);
+        Skipped::Record
     }
 
     fn apply(&mut self, record: &Record<'_>) {

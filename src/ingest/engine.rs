@@ -144,7 +144,8 @@ impl Inline {
         }
         let outcome = self.flush(shared);
         self.closed = true;
-        if outcome.is_err() {
+        if let Err(error) = &outcome {
+            shared.attempt_failed(shared.attempt_begins(), error);
             let unsettled = self.unsettled.take().as_ref().map_or(0, pending_in);
             shared.abandon(unsettled + self.engine.pending_events());
         }

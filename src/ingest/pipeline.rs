@@ -108,6 +108,8 @@ struct Control {
     stage: Stage,
     /// Whether the time to close ran out, so that the committer may still hang in a commit.
     timed_out: bool,
+    /// The committer has closed its connection.
+    committer_ended: bool,
     /// Events that were given up for it.
     abandoned: u64,
 }
@@ -210,23 +212,31 @@ impl Pipeline {
     pub(crate) fn close(&self, limit: Duration) -> Result<Stats, Error> {
         self.shared.refuse_fork()?;
         self.shared.closed.store(true, Ordering::Release);
-        let outcome = match &self.shared.inline {
-            Some(inline) => inline.lock().close(&self.shared),
+        match &self.shared.inline {
+            // What could not be stored is told below, as it is after a second call.
+            Some(inline) => drop(inline.lock().close(&self.shared)),
             None => self.close_threads(Instant::now() + limit.min(LONGEST_WAIT)),
-        };
-        let stats = self.shared.stats();
-        match outcome {
-            Ok(()) => Ok(stats),
-            Err(error) => Err(error.context(format_args!("closing the store lost {} events", stats.lost))),
         }
+        let stats = self.shared.stats();
+        let (failure, abandoned) = {
+            let control = self.shared.control.lock();
+            (control.failure.clone(), control.abandoned)
+        };
+        if abandoned == 0 {
+            return Ok(stats);
+        }
+        let error = failure.map_or_else(
+            || Error::new(ErrorKind::Deadline, "the time limit passed before everything was stored"),
+            |failure| Error::new(failure.kind, failure.message),
+        );
+        Err(error.context(format_args!("closing the store lost {} events", stats.lost)))
     }
 
-    fn close_threads(&self, deadline: Instant) -> Result<(), Error> {
+    fn close_threads(&self, deadline: Instant) {
         let mut control = self.shared.control.lock();
         match control.stage {
             Stage::Open => control.stage = Stage::Closing,
-            Stage::Closing | Stage::Abandoned => {}
-            Stage::Ended => return Ok(()),
+            Stage::Closing | Stage::Abandoned | Stage::Ended => {}
         }
         self.shared.wake_aggregator();
         while control.stage == Stage::Closing {
@@ -242,21 +252,18 @@ impl Pipeline {
         while control.stage == Stage::Abandoned {
             self.shared.changed.wait(&mut control);
         }
-        let (failure, timed_out, abandoned) = (control.failure.clone(), control.timed_out, control.abandoned);
-        drop(control);
         *self.shared.jobs.lock() = None;
+        // Beside the aggregator's own batches the committer may be busy with one of an import.
+        while !control.committer_ended && !self.shared.changed.wait_until(&mut control, deadline).timed_out()
+        {
+        }
+        let timed_out = control.timed_out || !control.committer_ended;
+        drop(control);
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads.into_iter().filter(|thread| !timed_out || thread.is_finished()) {
             // The threads end without a panic; if one did not, the law of conservation has already said so.
             let _ = thread.join();
         }
-        if abandoned == 0 {
-            return Ok(());
-        }
-        Err(failure.map_or_else(
-            || Error::new(ErrorKind::Deadline, "the time limit passed before everything was stored"),
-            |failure| Error::new(failure.kind, failure.message),
-        ))
     }
 
     /// Commits a batch of an import beside the aggregator's own.
@@ -296,6 +303,11 @@ impl Shared {
         if let Some(thread) = self.aggregator.get() {
             thread.unpark();
         }
+    }
+
+    /// Lets the committer end when nothing else can send it jobs.
+    pub(crate) fn forget_committer(&self) {
+        *self.jobs.lock() = None;
     }
 
     /// A sender for the aggregator; without it the committer takes nothing more.
@@ -372,6 +384,11 @@ impl Shared {
     pub(crate) fn abandon(&self, events: u64) {
         self.tallies.lost.fetch_add(events, Ordering::AcqRel);
         self.control.lock().abandoned += events;
+    }
+
+    pub(crate) fn committer_ended(&self) {
+        self.control.lock().committer_ended = true;
+        self.changed.notify_all();
     }
 
     pub(crate) fn ended(&self) {

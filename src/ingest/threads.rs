@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind};
+use crate::ingest::aggregate::Skipped;
 use crate::ingest::engine::{self, Engine};
 use crate::ingest::pipeline::{Shared, Stage};
 use crate::storage::batch::Batch;
@@ -20,6 +21,8 @@ const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// Buffers that are added up before the aggregator looks at flushes and outcomes again.
 const BUFFERS_AT_ONCE: usize = 64;
+/// Panics outside of any event, one after the other, after which the aggregator gives up instead of trying for ever.
+const MAX_PANICS: u32 = 16;
 /// A failure that lasts is logged so often.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
@@ -71,7 +74,8 @@ pub(crate) fn start(
             };
             aggregation.run();
         }),
-    )?;
+    )
+    .inspect_err(|_| shared.forget_committer())?;
     shared.set_aggregator(aggregator.thread().clone());
     Ok(vec![aggregator, committer])
 }
@@ -85,6 +89,9 @@ fn commit_all(shared: &Shared, mut writer: Box<dyn Writer>, inbox: &mpsc::Receiv
         let _ = job.reply.send(Outcome { attempt: job.attempt, result });
         shared.wake_aggregator();
     }
+    // The connection is closed before anybody is told.
+    drop(writer);
+    shared.committer_ended();
 }
 
 /// The state of the aggregator's thread. It lives outside every unwinding, so that a panic costs one event.
@@ -117,11 +124,25 @@ struct InFlight {
 
 impl Aggregation {
     fn run(&mut self) {
+        let mut panics = 0;
         while !self.ended {
             let step = catch_unwind(AssertUnwindSafe(|| self.step()));
-            if step.is_err() {
-                self.engine.aggregator.skip("panic");
-                tracing::error!("the aggregator panicked; one event was lost and counted");
+            if step.is_ok() {
+                panics = 0;
+                continue;
+            }
+            if self.engine.aggregator.skip("panic") == Skipped::Nothing {
+                panics += 1;
+            }
+            if self.logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
+                self.logged = Some(Instant::now());
+                tracing::error!("the aggregator panicked; the event in work, if any, was lost and counted");
+            }
+            if panics >= MAX_PANICS {
+                let error = Error::new(ErrorKind::Internal, "the aggregator panics again and again");
+                let attempt = self.shared.attempt_begins();
+                self.shared.attempt_failed(attempt, &error);
+                self.ended = true;
             }
         }
         self.jobs = None;

@@ -99,8 +99,8 @@ pub(in crate::definition) fn read(
     fields.check_expected(EXPECTED.into_iter().chain(of_active), report);
     let source = read_source(fields, report);
     let frames = read_time_frames(fields, source, report);
-    let Rules { mut rules, mut places, without, is_legacy } = read_rules(fields, status, source, report);
-    check_rules(&mut rules, &mut places, fields, &frames, report);
+    let Rules { rules, places, without, is_legacy } = read_rules(fields, status, source, report);
+    check_rules(&rules, &places, fields, &frames, report);
     let kind = rules.first().map(Rule::kind);
     check_class(fields, source, kind, report);
 
@@ -281,7 +281,7 @@ fn read_rules(
     let mut read = Rules::default();
     for item in items {
         if let Some((rule, places)) = rule::read(item, report) {
-            if read.rules.contains(&rule) {
+            if read.rules.contains(&rule) && !places.is_refused {
                 let message = "this rule is already in the list and counts once; remove it";
                 report.warning(item.at, message.to_owned());
             } else {
@@ -300,17 +300,19 @@ fn read_rules(
 }
 
 fn check_rules(
-    rules: &mut Vec<Rule>,
-    places: &mut Vec<RulePlaces>,
+    rules: &[Rule],
+    places: &[RulePlaces],
     fields: Fields<'_>,
     frames: &TimeFrames,
     report: &mut Report<'_>,
 ) {
+    if places.iter().any(|places| places.is_refused) {
+        return;
+    }
     if let Some((position, fault)) = odd_rule(rules) {
         let at = places.get(position).map_or(fields.at, |places| places.name);
         report.error(at, fault);
-        rules.clear();
-        places.clear();
+        return;
     }
     for &frame in &frames.frames {
         if let Some(fault) = rules_fault(rules, frame) {

@@ -19,16 +19,18 @@ pub(in crate::definition) struct RulePlaces {
     pub(in crate::definition) unique: Position,
     pub(in crate::definition) operator: Position,
     pub(in crate::definition) filters: Vec<(String, Position)>,
+    /// Whether a part of it was refused: what is left is held against the event's definition, and means nothing else.
+    pub(in crate::definition) is_refused: bool,
 }
 
 impl RulePlaces {
     /// For a rule that an older form of a definition stands for.
     pub(in crate::definition) fn all_at(at: Position) -> Self {
-        Self { name: at, unique: at, operator: at, filters: Vec::new() }
+        Self { name: at, unique: at, operator: at, ..Self::default() }
     }
 }
 
-/// Reads one rule; `None` if it cannot mean anything, which is reported.
+/// Reads one rule, as far as it means something; what does not is reported. `None` without the name of an event.
 pub(in crate::definition) fn read(node: &Node, report: &mut Report<'_>) -> Option<(Rule, RulePlaces)> {
     let Some(fields) = mapping(node) else {
         let message = format!(
@@ -38,7 +40,9 @@ pub(in crate::definition) fn read(node: &Node, report: &mut Report<'_>) -> Optio
         report.error(node.at, message);
         return None;
     };
+    let mut has_unknown_key = false;
     for entry in fields.entries.iter().filter(|entry| !KEYS.contains(&entry.key.as_str())) {
+        has_unknown_key = true;
         let hint = hint(&entry.key, KEYS);
         let message =
             format!("unknown key `{}` of a rule; known are {}{hint}", excerpt(&entry.key), KEYS.join(", "));
@@ -54,22 +58,28 @@ pub(in crate::definition) fn read(node: &Node, report: &mut Report<'_>) -> Optio
         unique: at("unique").unwrap_or(fields.at),
         operator: at("operator").unwrap_or(fields.at),
         filters: Vec::new(),
+        is_refused: has_unknown_key || unique.is_none() || operator.is_none(),
     };
-    let (name, unique, operator) = (name?, unique?, operator?);
-    let mut rule = match (operator, unique) {
+    let name = name?;
+    let unique = unique.flatten();
+    let mut rule = match (operator.flatten(), unique) {
         (None, None) => Rule::count(name),
         (None, Some(unique)) => Rule::unique(name, unique.name),
         (Some(Operator::Sum), None) => Rule::sum(name),
-        (Some(Operator::Sum), Some(_)) => {
+        (Some(Operator::Sum), Some(unique)) => {
             let message =
                 "`operator: sum(value)` adds up values and `unique` counts distinct ones; remove one of them";
             report.error(places.operator, message.to_owned());
-            return None;
+            places.is_refused = true;
+            Rule::unique(name, unique.name)
         }
+        // What `unique` should have named was refused, and said so.
+        (Some(Operator::Total), None) if places.is_refused => Rule::count(name),
         (Some(Operator::Total), None) => {
             let message = "`operator: total` counts for each value of the property that `unique` names; add `unique`, or remove the operator to count all events";
             report.error(places.operator, message.to_owned());
-            return None;
+            places.is_refused = true;
+            Rule::count(name)
         }
         (Some(Operator::Total), Some(unique)) if unique.is_identifier => {
             let message = format!(
@@ -77,11 +87,14 @@ pub(in crate::definition) fn read(node: &Node, report: &mut Report<'_>) -> Optio
                 unique.name
             );
             report.error(places.unique, message);
-            return None;
+            places.is_refused = true;
+            Rule::unique(name, unique.name)
         }
         (Some(Operator::Total), Some(unique)) => Rule::per_value(name, unique.name),
     };
-    for (key, value, at) in filters? {
+    let (filters, is_whole) = filters;
+    places.is_refused |= !is_whole;
+    for (key, value, at) in filters {
         rule = rule.filter(&key, value);
         places.filters.push((key, at));
     }
@@ -161,20 +174,21 @@ fn read_operator(fields: Fields<'_>, report: &mut Report<'_>) -> Option<Option<O
     None
 }
 
-fn read_filters(fields: Fields<'_>, report: &mut Report<'_>) -> Option<Vec<(String, FilterValue, Position)>> {
-    let Some(entry) = fields.find("filter") else { return Some(Vec::new()) };
+/// The filters that mean something, and whether all of them do.
+fn read_filters(fields: Fields<'_>, report: &mut Report<'_>) -> (Vec<(String, FilterValue, Position)>, bool) {
+    let Some(entry) = fields.find("filter") else { return (Vec::new(), true) };
     let Some(conditions) = mapping(&entry.value) else {
         let found = describe(&entry.value.value);
         report.error(
             entry.value.at,
             format!("`filter` must be a mapping such as {{label: web}}, found {found}"),
         );
-        return None;
+        return (Vec::new(), false);
     };
     if conditions.entries.len() > MAX_FILTERS {
         report
             .error(conditions.at, format!("a rule filters on at most {MAX_FILTERS} properties; remove some"));
-        return None;
+        return (Vec::new(), false);
     }
     let mut filters = Vec::with_capacity(conditions.entries.len());
     let mut refused = false;
@@ -199,5 +213,5 @@ fn read_filters(fields: Fields<'_>, report: &mut Report<'_>) -> Option<Vec<(Stri
             filters.push((key.to_owned(), value, condition.at));
         }
     }
-    (!refused).then_some(filters)
+    (filters, !refused)
 }

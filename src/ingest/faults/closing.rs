@@ -20,8 +20,9 @@ fn closing_with_a_disk_that_fails_says_how_many_are_lost_within_the_limit() {
         assert_eq!(bench.pipeline.flush().unwrap_err().kind(), ErrorKind::Closed);
         // What is lost is lost once, and does not come back.
         bench.lever.set(Fault::None);
-        let again = bench.pipeline.close(PATIENCE).unwrap();
-        assert_eq!((again.lost, again.stored), (500, 0), "{mode:?}");
+        let again = bench.pipeline.close(PATIENCE).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::StoreFull, "{mode:?}");
+        assert!(again.to_string().contains("lost 500 events"), "{mode:?}: {again}");
         bench.check(Own { accepted: 500, refused: 1, lost: 500, queued: 0 });
     }
 }
@@ -95,5 +96,15 @@ fn calls_from_a_fork_are_refused_and_dropping_it_waits_for_no_thread() {
         let began = Instant::now();
         drop(bench);
         assert!(began.elapsed() < PATIENCE / 4);
+    }
+}
+
+#[test]
+fn any_limit_may_be_set_for_closing() {
+    for mode in MODES {
+        let bench = Bench::new(settings(mode));
+        bench.track(0..10);
+        assert_eq!(bench.pipeline.close(Duration::MAX).unwrap().stored, 10);
+        assert_eq!(bench.pipeline.close(Duration::ZERO).unwrap().stored, 10);
     }
 }
