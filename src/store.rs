@@ -265,7 +265,8 @@ impl Builder {
         }
     }
 
-    /// The events and metrics. Default: those that the store keeps from when it was last opened with some.
+    /// The events and metrics. The store keeps them, in place of those it had, for readers and for later opens. Default: those
+    /// that it keeps from when it was last opened with some.
     pub fn definitions(mut self, definitions: Definitions) -> Self {
         self.definitions = Some(definitions);
         self

@@ -11,8 +11,8 @@ pub(crate) const MAX_PROPERTIES: usize = 256;
 
 /// What one event is and may carry: GitLab's event definition, from YAML or built in code.
 ///
-/// An event takes the identifiers that its definition lists (GitLab's `user`, `project`, `namespace`, or any other name) and
-/// the additional properties `label` and `property` (texts), `value` (a number) and custom ones (texts or numbers).
+/// An event may come with GitLab's identifiers `user`, `project` and `namespace`, with the others that its definition lists, and with
+/// those additional properties that it lists: `label` and `property` (texts), `value` (a number) and custom ones (texts or numbers).
 ///
 /// ```
 /// use headcount::EventDefinition;

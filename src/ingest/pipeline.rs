@@ -33,6 +33,7 @@ pub(crate) struct Settings {
 
 /// Where events are added up and committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Mode {
     /// On two threads of the store's own; callers never wait for the disk.
     #[default]
@@ -44,6 +45,7 @@ pub enum Mode {
 
 /// What happens to an event when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Overflow {
     /// It is refused and counted; the caller goes on at once.
     #[default]
@@ -54,6 +56,7 @@ pub enum Overflow {
 
 /// What [`Tracker::track`](crate::Tracker::track) does when the call itself is wrong, as with a misspelt event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Mistake {
     /// Counts it, and goes on: analytics never break a product.
     #[default]

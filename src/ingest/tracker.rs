@@ -7,6 +7,7 @@ use std::time::Instant;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::{Error, ErrorKind, TrackError};
+use crate::event::id::{Id, PropertyValue};
 use crate::event::{Event, Facts, fact_setters};
 use crate::ingest::buffer::Buffer;
 use crate::ingest::engine::Inline;
@@ -142,24 +143,42 @@ impl EventTracker {
     pub fn track(&self) {
         self.describe().track();
     }
+}
 
+/// Every setter of an event, as the beginning of its description.
+macro_rules! describe_with {
+    ($($(#[$doc:meta])* $setter:ident($($argument:ident: $kind:ty),+);)+) => {
+        impl EventTracker {
+            $(
+                $(#[$doc])*
+                #[inline]
+                pub fn $setter<'a>(&'a self, $($argument: $kind),+) -> EventDraft<'a> {
+                    self.describe().$setter($($argument),+)
+                }
+            )+
+        }
+    };
+}
+
+describe_with! {
+    /// Begins to describe an event with its time.
+    at(time: Timestamp);
     /// Begins to describe an event with its user.
-    #[inline]
-    pub fn user<'a>(&'a self, id: impl Into<crate::event::id::Id<'a>>) -> EventDraft<'a> {
-        self.describe().user(id)
-    }
-
+    user(id: impl Into<Id<'a>>);
     /// Begins to describe an event with its project.
-    #[inline]
-    pub fn project<'a>(&'a self, id: impl Into<crate::event::id::Id<'a>>) -> EventDraft<'a> {
-        self.describe().project(id)
-    }
-
-    /// Begins to describe an event with its label.
-    #[inline]
-    pub fn label<'a>(&'a self, label: &'a str) -> EventDraft<'a> {
-        self.describe().label(label)
-    }
+    project(id: impl Into<Id<'a>>);
+    /// Begins to describe an event with its namespace.
+    namespace(id: impl Into<Id<'a>>);
+    /// Begins to describe an event with another identifier that its definition declares.
+    identifier(name: &'a str, id: impl Into<Id<'a>>);
+    /// Begins to describe an event with its `label`.
+    label(label: &'a str);
+    /// Begins to describe an event with its `property`.
+    property(property: &'a str);
+    /// Begins to describe an event with its `value`.
+    value(value: impl Into<f64>);
+    /// Begins to describe an event with a custom property that its definition declares.
+    custom(name: &'a str, value: impl Into<PropertyValue<'a>>);
 }
 
 impl<'a> EventDraft<'a> {

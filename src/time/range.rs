@@ -26,6 +26,7 @@ pub struct TimeRange {
 
 /// The steps of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Unit {
     /// Hours; for totals and sums only.
     Hour,
@@ -39,6 +40,7 @@ pub enum Unit {
 
 /// Which weeks or days the `7d` and `28d` of a metric mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Window {
     /// GitLab's: the last complete ISO week, the last four.
     #[default]

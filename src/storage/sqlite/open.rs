@@ -1,6 +1,7 @@
 //! Opening and creating store files.
 
 use std::fs::{File, OpenOptions};
+use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ const BUSY_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_BUSY_SLEEP_MILLISECONDS: i32 = 5;
 /// The mean of a wait, from which the number of tries within the deadline follows.
 const MEAN_BUSY_SLEEP_MILLISECONDS: u128 = 3;
+/// The first bytes of every SQLite file.
+const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const PREPARED_STATEMENTS: usize = 64;
 const PAGE_CACHE_KIBIBYTES: i64 = 8 * 1024;
 const WAL_SIZE_LIMIT_BYTES: i64 = 4 * 1024 * 1024;
@@ -158,6 +161,18 @@ fn refuse_foreign(path: &Path) -> Result<(), Error> {
                 path.display()
             ),
         ));
+    }
+    let mut magic = [0; SQLITE_MAGIC.len()];
+    let header = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    match header {
+        Ok(()) if magic == *SQLITE_MAGIC => {}
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            return Err(io("reading the store", path, &error));
+        }
+        Ok(()) | Err(_) => {
+            let what = "the file is no SQLite file, and so not a headcount store; name another one";
+            return Err(named(Error::new(ErrorKind::StoreDamaged, what)));
+        }
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let pragma = |name: &str| {
