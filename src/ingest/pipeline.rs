@@ -342,7 +342,11 @@ impl Shared {
         Ok(())
     }
 
+    /// In a fork nothing is counted: the locks of the buffers may be held by threads that only the parent has.
     pub(crate) fn stats(&self) -> Stats {
+        if self.is_fork() {
+            return Stats::default();
+        }
         self.tallies.stats(|| {
             let mut accepted = 0;
             self.buffers.for_each(|buffer| accepted += buffer.accepted);

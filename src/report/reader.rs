@@ -36,6 +36,8 @@ use crate::time::range::Unit;
 pub struct Reader {
     storage: Arc<dyn storage::Reader>,
     clock: Clock,
+    /// The process that opened the connection: SQLite forbids to use one in a fork.
+    process: u32,
     /// Those given by the host; else those in the file are read, once.
     definitions: Arc<Mutex<Option<Arc<Definitions>>>>,
 }
@@ -101,7 +103,7 @@ impl Reader {
         clock: Clock,
         definitions: Option<Arc<Definitions>>,
     ) -> Self {
-        Self { storage, clock, definitions: Arc::new(Mutex::new(definitions)) }
+        Self { storage, clock, process: std::process::id(), definitions: Arc::new(Mutex::new(definitions)) }
     }
 
     /// Evaluates metrics by these definitions instead of those in the store.
@@ -239,6 +241,12 @@ impl Reader {
         &self,
         mut read: impl FnMut(&dyn Snapshot) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        if self.process != std::process::id() {
+            return Err(Error::new(
+                ErrorKind::Forked,
+                "this process is a fork of the one that opened the store; open a reader after the fork",
+            ));
+        }
         let mut answer = None;
         self.storage.snapshot(&mut |snapshot| {
             answer = Some(read(snapshot)?);

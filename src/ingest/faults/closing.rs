@@ -92,6 +92,7 @@ fn calls_from_a_fork_are_refused_and_dropping_it_waits_for_no_thread() {
         });
         assert_eq!(bench.pipeline.flush().unwrap_err().kind(), ErrorKind::Forked);
         assert_eq!(bench.pipeline.close(PATIENCE).unwrap_err().kind(), ErrorKind::Forked);
+        assert_eq!(bench.pipeline.shared().stats().offered, 0);
         assert_eq!(bench.stored().events, 10, "nothing of the parent is sent again");
         let began = Instant::now();
         drop(bench);
