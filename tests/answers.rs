@@ -534,3 +534,16 @@ fn counts_per_value_of_several_properties_stay_apart_as_in_gitlabs_ping() {
     let metric = store.metric("commands").unwrap().outcome.unwrap();
     assert_eq!(metric.value, Value::PerValue(expected));
 }
+
+#[test]
+fn advice_to_record_a_rule_names_what_its_event_must_declare() {
+    let definitions = Definitions::new().event(EventDefinition::new("viewed").identifier("user")).unwrap();
+    let store = Store::builder_in_memory().definitions(definitions).mode(Mode::Inline).open().unwrap();
+    let advice = |query: Query| store.value(&query).unwrap_err().to_string();
+    let undeclared = advice(Query::unique("viewed", "color").filter("size", 3));
+    assert!(
+        undeclared.contains("where the definition of `viewed` declares `color` and `size`"),
+        "{undeclared}"
+    );
+    assert!(!advice(Query::unique("viewed", "user")).contains("declares"));
+}

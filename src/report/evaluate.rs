@@ -354,11 +354,25 @@ fn find(snapshot: &dyn Snapshot, rule: &Rule) -> Result<Series, Error> {
     Err(Error::new(
         ErrorKind::NotRecorded,
         format!(
-            "the store does not record `{}`; a metric with this rule makes it do so from then on:\n{}",
+            "the store does not record `{}`; a metric with this rule makes it do so from then on{}:\n{}",
             rule.key(),
+            declared_by(rule),
             yaml_of(rule)
         ),
     ))
+}
+
+/// What the event must declare for the rule, besides what every event may carry; empty if that is nothing.
+fn declared_by(rule: &Rule) -> String {
+    let names = rule.identifier().into_iter().chain(rule.filters().map(|(key, _)| key));
+    let special: Vec<_> = names
+        .filter(|name| !matches!(*name, "user" | "project" | "namespace"))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if special.is_empty() {
+        return String::new();
+    }
+    format!(", where the definition of `{}` declares {}", rule.event(), special.join(" and "))
 }
 
 /// The part of a metric's YAML that makes a store record the rule.
