@@ -1,0 +1,167 @@
+//! `headcount import`.
+
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, EVENTS, gzip};
+
+#[test]
+fn a_file_counts_once_and_what_it_has_grown_by_counts_too() {
+    let bench = Bench::new();
+    bench.write("events.ndjson", EVENTS);
+    let path = bench.path("events.ndjson").display().to_string();
+    let head = "NEW LINES  COUNTED  REFUSED  READ BEFORE  SOURCE\n";
+
+    let first = bench.run(&["import", "events.ndjson", "--definitions", "config"]);
+    assert_eq!(first.out, format!("{head}        4        4        0            0  {path}\n"));
+    assert!(first.err.contains("warnings in the definitions; `"), "{}", first.err);
+    let again = bench.run(&["import", "./config/../events.ndjson"]);
+    assert_eq!((again.code, again.err.as_str()), (0, ""));
+    assert_eq!(again.out, format!("{head}        0        0        0            4  {path}\n"));
+
+    bench.write("events.ndjson", format!("{EVENTS}{{\"event\":\"epic_created\",\"time\":1710000000}}\n"));
+    let grown = bench.json(&["import", "events.ndjson"]);
+    assert_eq!(
+        grown,
+        json!({"sources": [{"name": path, "lines": 1, "accepted": 1, "already_read": 4, "rejected": {}, "first_bad": []}]})
+    );
+    assert_eq!(bench.json(&["query", "issue_created", "epic_created"])["value"], 5);
+}
+
+#[test]
+fn a_file_that_changed_is_refused_and_the_others_are_imported() {
+    let bench = Bench::with_events();
+    bench.write("events.ndjson", EVENTS.replace("api", "cli"));
+    bench.write("more.ndjson", "{\"event\":\"epic_created\",\"time\":1710000000}\n");
+    let ran = bench.run(&["import", "events.ndjson", "more.ndjson", "--json"]);
+    assert_eq!(ran.code, 1);
+    let (kind, message) = ran.error();
+    assert_eq!(kind, "source_changed");
+    assert!(message.contains("events.ndjson` has changed within its first"), "{message}");
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(document["sources"].as_array().unwrap().len(), 1);
+    assert_eq!(bench.json(&["query", "epic_created"])["value"], 2);
+}
+
+#[test]
+fn gzip_is_recognized_by_its_content_and_counts_as_what_is_in_it() {
+    let bench = Bench::new();
+    let (head, tail) = EVENTS.split_at(EVENTS.find("{\"event\":\"epic").unwrap());
+    bench.write("log", gzip(head));
+    let first = bench.json(&["import", "log", "--definitions", "config", "--source", "log"]);
+    assert_eq!(first["sources"][0]["accepted"], 3);
+    bench.write("log", [gzip(head), gzip(tail)].concat());
+    let grown = bench.json(&["import", "log", "--source", "log"]);
+    assert_eq!(
+        (&grown["sources"][0]["accepted"], &grown["sources"][0]["already_read"]),
+        (&json!(1), &json!(3))
+    );
+    bench.write("plain", EVENTS);
+    let plain = bench.json(&["import", "plain", "--source", "log"]);
+    assert_eq!(plain["sources"][0]["already_read"], 4);
+    let cut = gzip(EVENTS);
+    bench.write("cut.gz", &cut[..cut.len() - 9]);
+    let ran = bench.run(&["import", "cut.gz", "--json"]);
+    assert_eq!((ran.code, ran.error().0.as_str()), (1, "io"));
+}
+
+#[test]
+fn standard_input_counts_every_time_unless_it_is_named() {
+    let bench = Bench::new();
+    let import = ["import", "-", "--definitions", "config"];
+    for total in [4, 8] {
+        let ran = bench.run_on(EVENTS.as_bytes(), &import);
+        assert_eq!(ran.code, 0);
+        assert!(ran.err.contains("stdin without --source NAME"), "{}", ran.err);
+        assert_eq!(bench.json(&["query", "issue_created", "epic_created"])["value"], total);
+    }
+    for already_read in [0, 4] {
+        let ran = bench.run_on(&gzip(EVENTS), &["import", "-", "--source", "s", "--json"]);
+        let document: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        assert_eq!(document["sources"][0]["already_read"], already_read);
+    }
+    assert_eq!(bench.json(&["query", "issue_created", "epic_created"])["value"], 12);
+    let ran = bench.run(&["import", "-", "--source", "empty", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
+#[test]
+fn bad_lines_are_counted_by_reason_and_fail_only_on_demand() {
+    let bench = Bench::new();
+    bench.write("bad", format!("nonsense\n{EVENTS}{{\"event\":\"isue\"}}\n{{}}\n[]\n{{\"event\":\"epic_cr"));
+    let ran = bench.run(&["import", "bad", "--definitions", "config/events", "--source", "b"]);
+    assert_eq!(ran.code, 0);
+    assert!(ran.out.ends_with("        8        4        5            0  b\n"), "{}", ran.out);
+    let refused = "\
+refused in b:
+  1  incomplete_last_line  the last line is cut; it is read when it is whole
+  1  no_event              no `event`, or not a text (line 7)
+  2  not_json              not one JSON object (lines 1, 8)
+  1  unknown_event         no definition declares this event; add its YAML or correct the name (line 6)
+";
+    assert!(ran.err.ends_with(refused), "{}", ran.err);
+
+    let ran = bench.run(&["import", "bad", "--source", "c", "--fail-on-bad", "--json"]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(ran.error(), ("bad_lines".into(), "5 lines refused; the others are counted".into()));
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(
+        document["sources"][0],
+        json!({
+            "name": "c", "lines": 8, "accepted": 4, "already_read": 0,
+            "rejected": {"incomplete_last_line": 1, "no_event": 1, "not_json": 2, "unknown_event": 1},
+            "first_bad": [
+                {"line": 1, "reason": "not_json"},
+                {"line": 6, "reason": "unknown_event"},
+                {"line": 7, "reason": "no_event"},
+                {"line": 8, "reason": "not_json"},
+            ],
+        })
+    );
+    assert_eq!(bench.json(&["query", "issue_created", "epic_created"])["value"], 8);
+}
+
+#[test]
+fn an_import_that_cannot_begin_makes_no_store() {
+    let bench = Bench::new();
+    bench.write("events.ndjson", EVENTS);
+    bench.write("bad/a.yml", "action: [");
+    for (args, code, kind) in [
+        (&["import", "events.ndjson"][..], 3, "definitions"),
+        (&["import", "events.ndjson", "--definitions", "nowhere"], 3, "definitions"),
+        (&["import", "events.ndjson", "--definitions", "bad"], 3, "definitions"),
+        (&["import", "missing", "events.ndjson", "--definitions", "config"], 1, "io"),
+        (&["import", "config", "--definitions", "config"], 1, "io"),
+        (&["import", "-", "-", "--definitions", "config"], 2, "usage"),
+        (&["import", "a", "b", "--source", "s", "--definitions", "config"], 2, "usage"),
+    ] {
+        let ran = bench.run(&[args, &["--json"]].concat());
+        assert_eq!((ran.code, ran.error().0.as_str()), (code, kind), "{args:?}");
+        assert!(!bench.path("headcount.db").exists(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_rotated_log_continues_under_its_new_path() {
+    let bench = Bench::new();
+    let line = |user: u32| format!("{{\"event\":\"issue_created\",\"user\":{user}}}\n");
+    bench.write("usage.log", line(1) + &line(2));
+    assert_eq!(bench.run(&["import", "usage.log", "--definitions", "config"]).code, 0);
+    bench.write("usage.log.1", line(1) + &line(2) + &line(3));
+    bench.write("usage.log", line(4));
+    let ran = bench.run(&["import", "usage.log.1", "usage.log"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("usage.log.1 begins with what was read of"), "{}", ran.err);
+    let total = || bench.json(&["query", "issue_created"])["value"].clone();
+    assert_eq!(total(), 4);
+    // A new log is named before the old one: it waits until that has given its place up.
+    bench.write("usage.log.2", line(4) + &line(5));
+    bench.write("usage.log", line(6));
+    assert_eq!(bench.run(&["import", "usage.log", "usage.log.2"]).code, 0);
+    assert_eq!(total(), 6);
+    // A copy continues what it is a copy of, which is still known.
+    bench.write("copy.log", line(6) + &line(7));
+    assert_eq!(bench.run(&["import", "copy.log"]).code, 0);
+    assert_eq!(bench.run(&["import", "usage.log", "copy.log", "usage.log.1"]).code, 0);
+    assert_eq!(total(), 7);
+}
