@@ -35,6 +35,8 @@ pub enum ErrorKind {
     UnknownEvent,
     /// A key path that no metric has.
     UnknownMetric,
+    /// No mark has this name.
+    UnknownMark,
     /// A rule that this store does not record; the message has the YAML to add.
     NotRecorded,
     /// A metric whose value comes from a source that nothing here provides, as a database.

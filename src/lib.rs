@@ -54,6 +54,7 @@ mod sketch;
 mod storage;
 mod store;
 mod time;
+mod upkeep;
 
 #[cfg(feature = "yaml")]
 pub use definition::load::Checked;
@@ -73,16 +74,22 @@ pub use ingest::pipeline::{Mistake, Mode, Overflow};
 pub use ingest::source::MAX_LINE_BYTES;
 pub use ingest::stats::Stats;
 pub use ingest::tracker::{EventDraft, EventTracker, MAX_AGE_SECONDS, MAX_AHEAD_SECONDS, Tracker};
+pub use report::activity::{SeriesActivity, Space};
+pub use report::backup::Backup;
+pub use report::check::{Check, Depth, Finding, Law};
+pub use report::compare::{Against, Change, Comparison, Verdict};
 pub use report::metric::{Evaluate, MetricValue};
 pub use report::query::{Answer, Query, Value};
 pub use report::reader::{Contents, Ledger, Reader};
 pub use sketch::{Sketch, SketchKind, estimate::Estimate};
+pub use storage::mark::Mark;
 pub use store::{Builder, Store};
 pub use time::clock::{Clock, ManualClock};
 pub use time::frame::{TimeFrame, UnknownTimeFrame};
 pub use time::range::{TimeRange, Unit, Window};
 pub use time::timestamp::Timestamp;
 pub use time::week::IsoWeek;
+pub use upkeep::Upkeep;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -21,11 +21,13 @@ use crate::plan::{Plan, RuleIndex};
 use crate::report::metric::{Evaluate, MetricValue};
 use crate::report::query::{Answer, Query};
 use crate::report::reader::{Reader, stored_definitions};
-use crate::storage::Writer;
-use crate::storage::batch::{Continued, ProducerId};
+use crate::storage::batch::{Batch, Continued, Marking, ProducerId};
+use crate::storage::mark::Mark;
 use crate::storage::sqlite;
+use crate::storage::{Commit, Writer};
 use crate::time::clock::Clock;
 use crate::time::range::Unit;
+use crate::time::timestamp::Timestamp;
 
 const DEFAULT_FLUSH_EVERY: Duration = Duration::from_secs(1);
 const SHORTEST_FLUSH_EVERY: Duration = Duration::from_millis(1);
@@ -202,6 +204,40 @@ impl Store {
     fn continue_source(&self, old: &str, new: &str, is_kept: bool) -> Result<(), Error> {
         let continued = Continued { from: old.to_owned(), to: new.to_owned(), is_kept };
         import::continue_source(&self.0.pipeline, ProducerId(sqlite::random()?), continued)
+    }
+
+    /// Gives this moment a name, such as that of a release which the program begins to run, to compare the time before and after it. A
+    /// name that there is keeps its moment: the first call counts, whichever process makes it. Returns the mark as it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] for a name that is empty, longer than 128 bytes, `previous`, or has control characters; the reason of a
+    /// failed commit.
+    pub fn mark(&self, name: &str) -> Result<Mark, Error> {
+        let mark = Mark::new(name, self.0.pipeline.shared().settings.clock.now())?;
+        match self.commit_marking(Marking::Make(mark.clone()))? {
+            Commit::Applied | Commit::Repeated => Ok(mark),
+            Commit::Overtaken => self.0.reader.find_mark(name),
+        }
+    }
+
+    /// Gives an instant a name, or moves the name there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::mark`].
+    pub fn mark_at(&self, name: &str, at: Timestamp) -> Result<Mark, Error> {
+        let mark = Mark::new(name, at)?;
+        self.commit_marking(Marking::Put(mark.clone()))?;
+        Ok(mark)
+    }
+
+    fn commit_marking(&self, marking: Marking) -> Result<Commit, Error> {
+        let pipeline = &self.0.pipeline;
+        let mut batch =
+            Batch::empty(ProducerId(sqlite::random()?), 1, pipeline.shared().settings.clock.now());
+        batch.marking = Some(marking);
+        pipeline.commit(&Arc::new(batch))
     }
 
     /// Reads the store; the same as the answers below, for handing on.

@@ -86,6 +86,7 @@ pub(super) fn word(kind: ErrorKind) -> &'static str {
         ErrorKind::Usage => "usage",
         ErrorKind::UnknownEvent => "unknown_event",
         ErrorKind::UnknownMetric => "unknown_metric",
+        ErrorKind::UnknownMark => "unknown_mark",
         ErrorKind::NotRecorded => "not_recorded",
         ErrorKind::NoSource => "no_source",
         ErrorKind::NotKept => "not_kept",

@@ -120,6 +120,15 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    pub(crate) fn kind(&self) -> RuleKind {
+        self.kind
+    }
+
+    /// The length of the finest buckets that answer.
+    pub(crate) fn step_seconds(&self) -> i64 {
+        if self.is_by_day() { SECONDS_PER_DAY } else { SECONDS_PER_HOUR }
+    }
+
     fn is_by_day(&self) -> bool {
         matches!(self.kind, RuleKind::Unique | RuleKind::PerValue)
     }
@@ -127,7 +136,7 @@ impl<'a> Evaluation<'a> {
     fn all_time(&self) -> Result<Answer, Error> {
         if let Some(as_of) = self.as_of {
             // Whole buckets that began before the instant.
-            let step = if self.is_by_day() { SECONDS_PER_DAY } else { SECONDS_PER_HOUR };
+            let step = self.step_seconds();
             let over = as_of.unix_seconds().rem_euclid(step);
             let end = if over == 0 { as_of } else { as_of.plus_seconds(step - over) };
             let mut answer = self.range(TimeRange::clamped(Timestamp::EPOCH, end))?;
@@ -212,7 +221,7 @@ impl<'a> Evaluation<'a> {
             if self.kept_from == (0, 0) { Day::from_index(first).start() } else { Timestamp::EPOCH };
         let mut to = range.to().min(end);
         if let Some(as_of) = self.as_of {
-            let step = if self.is_by_day() { SECONDS_PER_DAY } else { SECONDS_PER_HOUR };
+            let step = self.step_seconds();
             to = to.min(as_of.plus_seconds(step - 1 - (as_of.unix_seconds() - 1).rem_euclid(step)));
         }
         let from = range.from().max(first_kept);

@@ -1,5 +1,9 @@
 //! From stored buckets to numbers.
 
+pub(crate) mod activity;
+pub(crate) mod backup;
+pub(crate) mod check;
+pub(crate) mod compare;
 mod evaluate;
 pub(crate) mod metric;
 pub(crate) mod query;

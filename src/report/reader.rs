@@ -17,9 +17,11 @@ use crate::error::{Error, ErrorKind};
 use crate::report::evaluate::Evaluation;
 use crate::report::metric::{self, Evaluate, MetricValue};
 use crate::report::query::{Answer, Query};
-use crate::storage::{self, Snapshot, sqlite};
+use crate::storage::mark::Mark;
+use crate::storage::{self, Sizes, Snapshot, sqlite};
 use crate::time::clock::Clock;
 use crate::time::range::Unit;
+use crate::time::timestamp::Timestamp;
 
 /// Answers from a store file, while other processes write it. It needs no definitions and no aggregator, and never waits
 /// for writers; calls through one reader and its clones take turns.
@@ -80,6 +82,8 @@ pub struct Ledger {
 pub struct Contents {
     /// The size of the file, without its write-ahead log.
     pub bytes: u64,
+    /// The size of the write-ahead log beside it, which holds the newest commits.
+    pub log_bytes: u64,
     /// Series.
     pub series: u64,
     /// Stored sketches.
@@ -128,8 +132,7 @@ impl Reader {
     /// [`ErrorKind::NotRecorded`] and [`ErrorKind::UnknownEvent`] for what the store has no series for, never 0;
     /// [`ErrorKind::NotKept`]; [`ErrorKind::Usage`] for edges that do not fit the buckets; [`ErrorKind::StoreDamaged`].
     pub fn value(&self, query: &Query) -> Result<Answer, Error> {
-        self.read(|snapshot| Evaluation::of(snapshot, query, self.clock.now())?.value(query.span))
-            .map_err(|error| self.with_nearest_event(error, query))
+        self.read_query(query, |evaluation, _| evaluation.value(query.span))
     }
 
     /// Answers a query for each step of its range; a query without a range is cut from the first day with data to the last.
@@ -138,8 +141,7 @@ impl Reader {
     ///
     /// As [`Reader::value`], and [`ErrorKind::Usage`] for uniques by the hour.
     pub fn series(&self, query: &Query, unit: Unit) -> Result<Vec<Answer>, Error> {
-        self.read(|snapshot| Evaluation::of(snapshot, query, self.clock.now())?.steps(query.span, unit))
-            .map_err(|error| self.with_nearest_event(error, query))
+        self.read_query(query, |evaluation, _| evaluation.steps(query.span, unit))
     }
 
     /// Evaluates a metric with GitLab's complete weeks, now.
@@ -220,7 +222,32 @@ impl Reader {
     /// [`ErrorKind::Io`] and [`ErrorKind::StoreDamaged`] when the store cannot be read.
     pub fn contents(&self) -> Result<Contents, Error> {
         let sizes = self.read(|snapshot| snapshot.sizes())?;
-        Ok(Contents { bytes: sizes.bytes, series: sizes.series, sketches: sizes.sketches })
+        let Sizes { bytes, log_bytes, series, sketches } = sizes;
+        Ok(Contents { bytes, log_bytes, series, sketches })
+    }
+
+    /// Every mark, the earliest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] and [`ErrorKind::StoreDamaged`] when the store cannot be read.
+    pub fn marks(&self) -> Result<Vec<Mark>, Error> {
+        self.read(|snapshot| snapshot.marks())
+    }
+
+    /// The mark of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownMark`] when there is none, with the nearest name; otherwise as [`Reader::marks`].
+    pub fn find_mark(&self, name: &str) -> Result<Mark, Error> {
+        let marks = self.marks()?;
+        let found = marks.iter().find(|mark| mark.name == name).cloned();
+        found.ok_or_else(|| {
+            let hint = hint(name, marks.iter().map(|mark| mark.name.as_str()));
+            let message = format!("the store has no mark `{name}`; make it, or correct the name{hint}");
+            Error::new(ErrorKind::UnknownMark, message)
+        })
     }
 
     /// Names the defined event that a misspelt one may mean.
@@ -237,16 +264,39 @@ impl Reader {
         Error::new(error.kind(), format!("{error}{hint}"))
     }
 
+    /// Evaluates the rules of a query on one moment, at the instant that it asks for.
+    pub(crate) fn read_query<T>(
+        &self,
+        query: &Query,
+        evaluate: impl Fn(&Evaluation<'_>, Timestamp) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.read(|snapshot| {
+            let now = self.clock.now();
+            evaluate(&Evaluation::of(snapshot, query, now)?, query.as_of.unwrap_or(now))
+        })
+        .map_err(|error| self.with_nearest_event(error, query))
+    }
+
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), Error> {
+        self.refuse_fork()?;
+        self.storage.copy_to(path)
+    }
+
+    fn refuse_fork(&self) -> Result<(), Error> {
+        if self.process == std::process::id() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Forked,
+            "this process is a fork of the one that opened the store; open a reader after the fork",
+        ))
+    }
+
     pub(crate) fn read<T>(
         &self,
         mut read: impl FnMut(&dyn Snapshot) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if self.process != std::process::id() {
-            return Err(Error::new(
-                ErrorKind::Forked,
-                "this process is a fork of the one that opened the store; open a reader after the fork",
-            ));
-        }
+        self.refuse_fork()?;
         let mut answer = None;
         self.storage.snapshot(&mut |snapshot| {
             answer = Some(read(snapshot)?);

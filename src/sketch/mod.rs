@@ -190,6 +190,16 @@ impl Sketch {
         bridge::second_opinion(self)
     }
 
+    /// How far [`Sketch::second_opinion`] may lie from [`Sketch::estimate`] when both are right: the crate counts codes of fewer
+    /// cells linearly, n²/2^26 apart, and estimates registers by HyperLogLog++'s corrections, measured within 0.6 %.
+    pub(crate) fn known_difference(&self) -> f64 {
+        let n = self.estimate().value;
+        match &self.0 {
+            State::Codes(_) => n * n / 2_f64.powi(26) * 1.01 + 1e-6,
+            State::Registers(_) => n * 0.01 + 1.0,
+        }
+    }
+
     fn registers(&self) -> Cow<'_, Registers> {
         match &self.0 {
             State::Codes(codes) => Cow::Owned(*registers_of(codes.iter())),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::sketch::Sketch;
+use crate::storage::mark::Mark;
 use crate::storage::sum::Sum;
 use crate::time::bucket::{Day, Hour};
 use crate::time::timestamp::Timestamp;
@@ -36,6 +37,7 @@ pub(crate) struct Batch {
     pub(crate) source: Option<SourceAdvance>,
     /// A source that is continued under another name.
     pub(crate) continued: Option<Continued>,
+    pub(crate) marking: Option<Marking>,
 }
 
 impl Batch {
@@ -52,6 +54,7 @@ impl Batch {
             recorded: Vec::new(),
             source: None,
             continued: None,
+            marking: None,
         }
     }
 
@@ -65,6 +68,7 @@ impl Batch {
             && self.recorded.is_empty()
             && self.source.is_none()
             && self.continued.is_none()
+            && self.marking.is_none()
     }
 }
 
@@ -129,4 +133,15 @@ pub(crate) struct Continued {
     pub(crate) to: String,
     /// Whether the old name keeps what is known of it; else it is free for a new source.
     pub(crate) is_kept: bool,
+}
+
+/// What happens to a mark.
+#[derive(Debug, Clone)]
+pub(crate) enum Marking {
+    /// It is made, unless there is one of this name.
+    Make(Mark),
+    /// It is made, or moved.
+    Put(Mark),
+    /// It is removed, if there is one.
+    Remove { name: String },
 }

@@ -1,15 +1,20 @@
 //! Where buckets are kept: the traits that every storage meets, and the batch that it commits.
 
 pub(crate) mod batch;
+pub(crate) mod mark;
 pub(crate) mod sqlite;
 pub(crate) mod sum;
+pub(crate) mod survey;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::definition::rule::{Rule, RuleKind};
 use crate::error::Error;
 use crate::storage::batch::{Batch, SeriesId, SourceState};
+use crate::storage::mark::Mark;
 use crate::storage::sum::Sum;
+use crate::storage::survey::Survey;
 use crate::time::bucket::Bucket;
 use crate::time::timestamp::Timestamp;
 
@@ -72,10 +77,13 @@ pub(crate) struct Span {
 pub(crate) trait Reader: Send + Sync {
     /// Runs `read` on one consistent state of the store.
     fn snapshot(&self, read: &mut dyn FnMut(&dyn Snapshot) -> Result<(), Error>) -> Result<(), Error>;
+
+    /// Writes one moment of the store to a new file, durably, while others write the store.
+    fn copy_to(&self, path: &Path) -> Result<(), Error>;
 }
 
 /// One moment of the store.
-pub(crate) trait Snapshot {
+pub(crate) trait Snapshot: Survey {
     fn series(&self, key: &str, kind: RuleKind) -> Result<Option<Series>, Error>;
 
     fn count(&self, series: SeriesId, bucket: Bucket) -> Result<u64, Error>;
@@ -125,7 +133,10 @@ pub(crate) trait Snapshot {
     /// The ledger: what was stored, refused and lost, by reason.
     fn ledger(&self) -> Result<Vec<(String, String, u64)>, Error>;
 
-    /// How many rows and bytes the store has, by kind.
+    /// Every mark, by time.
+    fn marks(&self) -> Result<Vec<Mark>, Error>;
+
+    /// How many rows and bytes the store has.
     fn sizes(&self) -> Result<Sizes, Error>;
 }
 
@@ -136,6 +147,8 @@ pub(crate) const OVERFLOW_VALUE: &str = "(other)";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Sizes {
     pub(crate) bytes: u64,
+    /// The write-ahead log beside the file.
+    pub(crate) log_bytes: u64,
     pub(crate) series: u64,
     pub(crate) sketches: u64,
 }

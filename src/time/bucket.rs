@@ -59,6 +59,15 @@ impl Day {
         self.0
     }
 
+    /// Its first hour; of days after the calendar's end the last one that there is.
+    pub(crate) fn first_hour(self) -> Hour {
+        Hour(self.0.saturating_mul(HOURS_PER_DAY))
+    }
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
     pub(crate) fn start(self) -> Timestamp {
         Timestamp::from_unix_seconds(i64::from(self.0) * SECONDS_PER_DAY)
     }
@@ -101,6 +110,11 @@ impl Bucket {
 
     pub(crate) fn day(day: Day) -> Self {
         Self(Granularity::Day.first().0 | i64::from(day.0))
+    }
+
+    /// The bucket after it, or where the next granularity begins.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
     }
 
     /// The number that stands in the file.

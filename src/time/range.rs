@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Datelike, Months, NaiveDate};
 
 use crate::error::{Error, ErrorKind};
-use crate::time::bucket::{Day, HOURS_PER_DAY, Hour, SECONDS_PER_DAY, SECONDS_PER_HOUR};
+use crate::time::bucket::{Day, Hour, SECONDS_PER_DAY, SECONDS_PER_HOUR};
 use crate::time::timestamp::Timestamp;
 use crate::time::week::IsoWeek;
 
@@ -128,8 +128,8 @@ impl TimeRange {
         if days.start >= days.end {
             return (hours.map(Hour::from_index).collect(), 0..0);
         }
-        let head = hours.start..Day::from_index(days.start).first_hour();
-        let tail = Day::from_index(days.end).first_hour()..hours.end;
+        let head = hours.start..Day::from_index(days.start).first_hour().index();
+        let tail = Day::from_index(days.end).first_hour().index()..hours.end;
         (head.chain(tail).map(Hour::from_index).collect(), days)
     }
 
@@ -156,12 +156,6 @@ impl TimeRange {
             Unit::Month => 28 * SECONDS_PER_DAY,
         };
         (self.to.unix_seconds() - self.from.unix_seconds()) / seconds + 2
-    }
-}
-
-impl Day {
-    fn first_hour(self) -> u32 {
-        self.index() * HOURS_PER_DAY
     }
 }
 

@@ -1,11 +1,14 @@
 //! The SQLite storage: one file, several processes. The only folder that speaks SQL to the store; rusqlite's door.
 
+mod copy;
 mod failure;
+mod marks;
 mod open;
 mod reader;
 mod schema;
 mod sketches;
 mod spans;
+mod survey;
 mod writer;
 
 use std::path::Path;
@@ -17,6 +20,7 @@ use rusqlite::Connection;
 use crate::error::Error;
 use crate::time::timestamp::Timestamp;
 
+pub(crate) use copy::{link_into_place, unfinished_name};
 pub(crate) use open::random;
 pub(crate) use reader::SqliteReader;
 pub(crate) use writer::SqliteWriter;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use crate::error::{Error, ErrorKind};
+use crate::storage::sqlite::copy::{self, sync_folder};
 use crate::storage::sqlite::failure::{During, damaged, failed};
 use crate::storage::sqlite::schema;
 use crate::time::bucket::Granularity;
@@ -80,7 +81,7 @@ fn check_library() -> Result<(), Error> {
 }
 
 /// SQLite reads names that begin with `file:` as URIs; an absolute path never does.
-fn absolute(path: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path)
         .map_err(|error| Error::new(ErrorKind::Usage, format!("the store's path is no path: {error}")))
 }
@@ -205,9 +206,7 @@ fn refuse_foreign(path: &Path) -> Result<(), Error> {
 /// Builds the store under a name of its own and links it to its place: of several processes that do so at once one wins,
 /// and no process ever sees half a store. The folder is synced, else a power cut could bring the old state back.
 fn create(path: &Path, now: Timestamp) -> Result<(), Error> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}.new", hex(&random()?)));
-    let unfinished = PathBuf::from(unfinished);
+    let unfinished = copy::unfinished_name(path)?;
     let built = create_at(&unfinished, now).and_then(|()| match std::fs::hard_link(&unfinished, path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
@@ -216,10 +215,7 @@ fn create(path: &Path, now: Timestamp) -> Result<(), Error> {
     // Leaving the scratch name behind would do no harm, so its removal may fail.
     let _ = std::fs::remove_file(&unfinished);
     built?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| io("syncing the folder", folder, &error))
+    sync_folder(path)
 }
 
 fn create_at(path: &Path, now: Timestamp) -> Result<(), Error> {
@@ -261,12 +257,12 @@ pub(crate) fn random() -> Result<[u8; 16], Error> {
     Ok(bytes)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cold]
-fn io(doing: &str, path: &Path, error: &std::io::Error) -> Error {
+pub(crate) fn io(doing: &str, path: &Path, error: &std::io::Error) -> Error {
     let kind = match error.kind() {
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::StoreFull,

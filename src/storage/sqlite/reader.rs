@@ -1,16 +1,18 @@
 //! Reading a store: every answer from one moment.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::definition::rule::RuleKind;
 use crate::error::Error;
 use crate::storage::batch::{SeriesId, SourceState};
+use crate::storage::mark::Mark;
 use crate::storage::sqlite::SharedConnection;
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::schema::kind_code;
-use crate::storage::sqlite::spans;
+use crate::storage::sqlite::{copy, marks, spans};
 use crate::storage::sum::Sum;
 use crate::storage::{Damage, OVERFLOW_VALUE, Reader, Series, Sizes, Snapshot};
 use crate::time::bucket::{Bucket, Granularity};
@@ -34,10 +36,14 @@ impl Reader for SqliteReader {
         let transaction = connection.transaction().during("beginning to read")?;
         read(&Moment { connection: &transaction })
     }
+
+    fn copy_to(&self, path: &Path) -> Result<(), Error> {
+        copy::write(&self.connection.lock(), path)
+    }
 }
 
-struct Moment<'a> {
-    connection: &'a Connection,
+pub(crate) struct Moment<'a> {
+    pub(crate) connection: &'a Connection,
 }
 
 const FIND_SERIES: &str = "SELECT id FROM series WHERE key = ?1 AND kind = ?2";
@@ -215,6 +221,10 @@ impl Snapshot for Moment<'_> {
         .collect()
     }
 
+    fn marks(&self) -> Result<Vec<Mark>, Error> {
+        marks::all(self.connection)
+    }
+
     fn sizes(&self) -> Result<Sizes, Error> {
         let sizes = self.one(SELECT_SIZES, [], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
@@ -222,6 +232,7 @@ impl Snapshot for Moment<'_> {
         let (series, sketches, bytes) = sizes.unwrap_or_default();
         Ok(Sizes {
             bytes: unsigned(bytes, "the file's size")?,
+            log_bytes: copy::log_bytes(self.connection),
             series: unsigned(series, "the number of series")?,
             sketches: unsigned(sketches, "the number of sketches")?,
         })

@@ -81,6 +81,11 @@ CREATE TABLE sources (
     latest   INTEGER,
     seen     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE marks (
+    name TEXT    NOT NULL PRIMARY KEY,
+    at   INTEGER NOT NULL,
+    made INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE ledger (
     entry  TEXT    NOT NULL,
     reason TEXT    NOT NULL,
@@ -105,4 +110,11 @@ pub(crate) fn kind_code(kind: RuleKind) -> i64 {
         RuleKind::Unique => 3,
         RuleKind::PerValue => 4,
     }
+}
+
+/// The kind of a series; `None` for the reserved ones and all others.
+pub(crate) fn kind_of(code: i64) -> Option<RuleKind> {
+    [RuleKind::Count, RuleKind::Sum, RuleKind::Unique, RuleKind::PerValue]
+        .into_iter()
+        .find(|kind| kind_code(*kind) == code)
 }

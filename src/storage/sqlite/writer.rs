@@ -10,7 +10,7 @@ use crate::storage::batch::{Batch, Continued, LedgerEntry, SeriesId, SourceAdvan
 use crate::storage::sqlite::SharedConnection;
 use crate::storage::sqlite::failure::{During, damaged, failed};
 use crate::storage::sqlite::schema::kind_code;
-use crate::storage::sqlite::{sketches, spans};
+use crate::storage::sqlite::{marks, sketches, spans};
 use crate::storage::sum::Sum;
 use crate::storage::{Commit, MAX_VALUES_PER_SERIES, OVERFLOW_VALUE, Writer};
 use crate::time::bucket::Bucket;
@@ -90,6 +90,11 @@ impl Writer for SqliteWriter {
         {
             return Ok(Commit::Overtaken);
         }
+        if let Some(marking) = &batch.marking
+            && !marks::put(&transaction, marking, batch.cut_at)?
+        {
+            return Ok(Commit::Overtaken);
+        }
         add_counts(&transaction, batch)?;
         add_sums(&transaction, batch)?;
         sketches::unite(&transaction, batch)?;
@@ -98,10 +103,13 @@ impl Writer for SqliteWriter {
         for (series, since, until) in &batch.recorded {
             spans::add(&transaction, *series, *since, Some(*until))?;
         }
-        transaction
-            .prepare_cached(MARK_COMMIT)
-            .and_then(|mut mark| mark.execute(params![batch.cut_at.unix_seconds()]))
-            .during("marking the commit")?;
+        // Answers are as fresh as the newest events, whatever else is written.
+        if batch.marking.is_none() && batch.continued.is_none() {
+            transaction
+                .prepare_cached(NOTE_COMMIT)
+                .and_then(|mut note| note.execute(params![batch.cut_at.unix_seconds()]))
+                .during("noting the commit")?;
+        }
         transaction.commit().during("committing a batch")?;
         Ok(Commit::Applied)
     }
@@ -114,7 +122,7 @@ const FORGET_PRODUCERS: &str = "DELETE FROM producers WHERE seen < ?1";
 const SELECT_VALUE_NAMES: &str = "SELECT text FROM value_names WHERE series = ?1 ORDER BY value";
 const KEEP_DEFINITIONS: &str =
     "UPDATE store SET definitions = ?1, recorded = ?2 WHERE (definitions, recorded) IS NOT (?1, ?2)";
-const MARK_COMMIT: &str = "UPDATE store SET committed = ?1 WHERE committed IS NULL OR committed < ?1";
+const NOTE_COMMIT: &str = "UPDATE store SET committed = ?1 WHERE committed IS NULL OR committed < ?1";
 
 fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Error> {
     let path = connection.path().unwrap_or_default().to_owned();

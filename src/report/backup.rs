@@ -1,0 +1,90 @@
+//! Backups: a copy of one moment, checked before it is called one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind};
+use crate::report::check::{Check, Depth};
+use crate::report::reader::Reader;
+use crate::storage::sqlite;
+
+/// A backup that was made and checked.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// # use headcount::{Definitions, Event, EventDefinition, Reader, Query, Store};
+/// # let definitions = Definitions::new().event(EventDefinition::new("page_viewed"))?;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("backup.db");
+/// # let store = Store::builder_in_memory().definitions(definitions).open()?;
+/// store.tracker().track(Event::new("page_viewed"));
+/// store.flush()?;
+/// let backup = store.reader().backup(&path)?;
+/// assert!(backup.check.is_sound());
+/// assert_eq!(Reader::open(&path)?.value(&Query::total("page_viewed"))?.count(), Some(1));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Backup {
+    /// The size of the file.
+    pub bytes: u64,
+    /// What the check of the copy looked at; it found nothing.
+    pub check: Check,
+}
+
+impl Reader {
+    /// Copies the store, as of one moment and while others write it, to a new file: compact, complete in itself, readable by its owner only.
+    /// The copy is synced and checked, as [`Reader::check`] does, before it gets its name; where that fails there is no file.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] when there is something at `path` already; [`ErrorKind::StoreDamaged`] with the first findings when the store,
+    /// and with it the copy, is not sound; [`ErrorKind::StoreFull`], [`ErrorKind::ReadOnly`] and [`ErrorKind::Io`].
+    pub fn backup(&self, path: impl AsRef<Path>) -> Result<Backup, Error> {
+        let path = path.as_ref();
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("{}: there is something already; name a file that does not exist", path.display()),
+            ));
+        }
+        let unfinished = Unfinished::beside(path)?;
+        self.copy_to(&unfinished.0)?;
+        let check = Self::open(&unfinished.0)?.check(Depth::Plain)?;
+        if let Some(first) = check.findings.first() {
+            return Err(Error::new(
+                ErrorKind::StoreDamaged,
+                format!(
+                    "the copy is not sound, so it was not kept; the store has the same faults, {} of them; the first: {}",
+                    check.findings.len(),
+                    first.message
+                ),
+            ));
+        }
+        let bytes = sqlite::link_into_place(&unfinished.0, path)?;
+        Ok(Backup { bytes, check })
+    }
+}
+
+/// A file that is removed, unless it got its name.
+struct Unfinished(PathBuf);
+
+impl Unfinished {
+    fn beside(path: &Path) -> Result<Self, Error> {
+        sqlite::unfinished_name(path).map(Self)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Under this name it is nothing to anybody; that it stays behind would do no harm.
+        let _ = fs::remove_file(&self.0);
+        for suffix in ["-journal", "-wal", "-shm"] {
+            let mut beside = self.0.as_os_str().to_owned();
+            beside.push(suffix);
+            let _ = fs::remove_file(beside);
+        }
+    }
+}

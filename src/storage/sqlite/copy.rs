@@ -1,0 +1,57 @@
+//! Copying a store while it is written.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, params};
+
+use crate::error::{Error, ErrorKind};
+use crate::storage::sqlite::failure::During;
+use crate::storage::sqlite::open::{hex, io, random};
+
+/// Writes one moment of the store to `path`, which must not exist, and syncs it. The copy is compact and has no log beside it.
+pub(crate) fn write(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let text = path.to_str().ok_or_else(|| {
+        Error::new(ErrorKind::Usage, format!("{}: the path is not UTF-8; choose another", path.display()))
+    })?;
+    // SQLite takes an empty file as its target, so that nobody else can read what it writes.
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| io("creating the copy", path, &error))?;
+    connection.execute("VACUUM INTO ?1", params![text]).during("copying the store")?;
+    file.sync_all().map_err(|error| io("syncing the copy", path, &error))
+}
+
+/// A name beside `path` that nothing has, for a file that gets its own name when it is whole.
+pub(crate) fn unfinished_name(path: &Path) -> Result<PathBuf, Error> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.new", hex(&random()?)));
+    Ok(PathBuf::from(name))
+}
+
+/// Gives a whole file its name, durably, unless something has the name; returns its size.
+pub(crate) fn link_into_place(unfinished: &Path, path: &Path) -> Result<u64, Error> {
+    let length = unfinished.metadata().map_err(|error| io("reading the copy", unfinished, &error))?.len();
+    std::fs::hard_link(unfinished, path).map_err(|error| io("naming the copy", path, &error))?;
+    sync_folder(path)?;
+    Ok(length)
+}
+
+/// The size of the log beside the file of a connection; 0 where there is none.
+pub(crate) fn log_bytes(connection: &Connection) -> u64 {
+    let path = connection.path().filter(|path| !path.is_empty());
+    let log = path.map(|path| PathBuf::from(format!("{path}-wal")));
+    log.and_then(|log| log.metadata().ok()).map_or(0, |log| log.len())
+}
+
+/// Makes the names in a folder as durable as what they name.
+pub(crate) fn sync_folder(of: &Path) -> Result<(), Error> {
+    let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| io("syncing the folder", folder, &error))
+}
