@@ -5,10 +5,21 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::chart::bar;
-use super::text::{self, Align, Table};
+use super::look::{Look, Paint};
+use super::table::{Align, Table};
+use super::text;
+use super::window::{self, Moment};
 use crate::{Answer, RuleKind, Timestamp, Value};
 
 const BAR_WIDTH: u32 = 30;
+const NARROW_BAR_WIDTH: u32 = 10;
+/// Terminals below this get short bars.
+const NARROW: usize = 72;
+
+/// How long the longest bar is.
+pub(super) fn bar_width(look: Look) -> u32 {
+    if look.width.is_some_and(|width| width < NARROW) { NARROW_BAR_WIDTH } else { BAR_WIDTH }
+}
 
 /// The value of an answer: whole for counts and uniques, an object for counts per value.
 #[derive(Debug, Serialize)]
@@ -78,16 +89,16 @@ pub(super) fn kind_word(kind: RuleKind) -> &'static str {
 }
 
 /// Counts per value as a table with bars, the largest first.
-pub(super) fn per_value_table(values: &BTreeMap<String, u64>, most: usize) -> String {
+pub(super) fn per_value_table(values: &BTreeMap<String, u64>, most: usize, look: Look) -> String {
     let mut sorted: Vec<(&String, &u64)> = values.iter().collect();
     sorted.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
     let max = sorted.first().map_or(0, |(_, count)| **count);
-    let mut table = Table::new(&[Align::Left, Align::Right, Align::Left]);
+    let mut table = Table::new(&[Align::Left, Align::Right, Align::Left]).cutting(0).painting(2, Paint::Bar);
     for (value, count) in sorted.iter().take(most) {
-        let bar = bar(double(**count), double(max), BAR_WIDTH);
+        let bar = bar(text::double(**count), text::double(max), bar_width(look));
         table.row([text::name(value), text::count(**count), bar]);
     }
-    let mut rendered = table.render("  ");
+    let mut rendered = table.render("  ", look);
     if let Some(rest) = sorted.get(most..).filter(|rest| !rest.is_empty()) {
         let values = text::plural(rest.len() as u64, "more value", "more values");
         let sum = rest.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(**count));
@@ -97,10 +108,18 @@ pub(super) fn per_value_table(values: &BTreeMap<String, u64>, most: usize) -> St
 }
 
 /// Answers step by step as a table with bars; `label` names a step.
-pub(super) fn steps_table(steps: &[Answer], label: impl Fn(&Answer) -> String, now: Timestamp) -> String {
+pub(super) fn steps_table(
+    steps: &[Answer],
+    label: impl Fn(&Answer) -> String,
+    now: Moment,
+    look: Look,
+) -> String {
     let number = |answer: &Answer| answer.value.number().unwrap_or_default();
     let max = steps.iter().map(number).fold(0.0, f64::max);
-    let mut table = Table::new(&[Align::Left, Align::Right, Align::Left, Align::Left]);
+    let mut table = Table::new(&[Align::Left, Align::Right, Align::Left, Align::Left])
+        .cutting(3)
+        .painting(2, Paint::Bar)
+        .painting(3, Paint::Warning);
     for step in steps {
         match &step.value {
             Value::PerValue(properties) => {
@@ -109,15 +128,10 @@ pub(super) fn steps_table(steps: &[Answer], label: impl Fn(&Answer) -> String, n
                 }
             }
             _ => {
-                let mark = text::partial(step, now).unwrap_or_default();
-                table.row([label(step), text::value(step), bar(number(step), max, BAR_WIDTH), mark]);
+                let mark = window::partial(step, now).unwrap_or_default();
+                table.row([label(step), text::value(step), bar(number(step), max, bar_width(look)), mark]);
             }
         }
     }
-    table.render("  ")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "the length of a bar has 240 steps")]
-fn double(count: u64) -> f64 {
-    count as f64
+    table.render("  ", look)
 }

@@ -25,6 +25,11 @@ pub(super) fn columns(numbers: &[f64], max: f64, height: u32) -> Vec<String> {
         .collect()
 }
 
+/// One character a number, side by side.
+pub(super) fn sparkline(numbers: impl Iterator<Item = f64>, max: f64) -> String {
+    numbers.map(|number| cells(eighths(number, max, 1), 1, UPWARD).next().unwrap_or(' ')).collect()
+}
+
 /// `length` characters of which so many eighths are filled.
 fn cells(filled: u32, length: u32, blocks: [char; 8]) -> impl Iterator<Item = char> {
     (0..length).map(move |cell| {
@@ -59,6 +64,11 @@ mod tests {
         assert_eq!(bar(-1.0, 10.0, 4), "");
         assert_eq!(bar(0.0, 0.0, 4), "");
         assert_eq!(bar(f64::NAN, 1.0, 4), "");
+    }
+
+    #[test]
+    fn a_sparkline_has_a_place_for_every_number() {
+        assert_eq!(sparkline([1.0, 4.0, 0.0, 8.0].into_iter(), 8.0), "▁▄ █");
     }
 
     #[test]

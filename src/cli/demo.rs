@@ -7,10 +7,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::answer::{Figures, instant, per_value_table};
+use super::answer::{Figures, bar_width, instant, per_value_table};
+use super::look::{Look, Paint};
 use super::output::{Failure, Form, Output};
-use super::text::{self, Align, Table};
-use super::{Context, chart, import};
+use super::table::{Align, Table};
+use super::window::{self, Moment};
+use super::{Context, chart, import, text};
 use crate::{
     Answer, Contents, Definitions, Error, Evaluate, IsoWeek, MetricValue, Mode, Query, Reader, Store,
     TimeRange, Timestamp, Unit, Value,
@@ -34,7 +36,6 @@ const FIRST_YEAR: u16 = 2009;
 const LAST_YEAR: u16 = 2024;
 const WEEKS: u32 = 26;
 const CHART_HEIGHT: u32 = 5;
-const BAR_WIDTH: u32 = 30;
 const MAX_FOLDERS: usize = 6;
 
 /// Everything that the demo shows.
@@ -189,7 +190,7 @@ fn of_year(reader: &Reader, year: u16) -> Result<Year, Error> {
 }
 
 fn year_of(answer: &Answer) -> String {
-    text::day(answer.window.from()).chars().take(4).collect()
+    window::date(answer.window.from()).chars().take(4).collect()
 }
 
 fn document(findings: &Findings) -> Document<'_> {
@@ -215,18 +216,19 @@ fn print(findings: &Findings, context: &Context, output: &mut Output<'_>) {
     output.line("The history of the Redis project, 2009-03-22 until 2024-10-19, as events\n");
     print_import(findings, output);
     output.line(format_args!("Metrics, as of {AS_OF}\n"));
-    output.line(metrics_table(findings));
+    let moment = context.moment(Some(findings.as_of));
+    output.line(metrics_table(findings, moment, output.look()));
     if let Some(values) = folders(findings) {
         output.line("git.commits_by_folder\n");
-        output.line(per_value_table(values, MAX_FOLDERS));
+        output.line(per_value_table(values, MAX_FOLDERS, output.look()));
     }
     output.line("Distinct contributors, all time\n");
-    let mut people = Table::new(&[Align::Right, Align::Left]);
+    let mut people = Table::new(&[Align::Right, Align::Left]).painting(0, Paint::Number);
     people.row([text::value(&findings.contributors), "authored a commit".to_owned()]);
     people.row([text::value(&findings.source_contributors), "changed files below src".to_owned()]);
-    output.line(people.render("  "));
+    output.line(people.render("  ", output.look()));
     output.line("Year by year\n");
-    output.line(years_table(&findings.years));
+    output.line(years_table(&findings.years, output.look()));
     if let (Some(first), Some(last)) = (findings.weeks.first(), findings.weeks.last()) {
         output.line(format_args!(
             "Contributors a week, {} to {}\n",
@@ -253,40 +255,45 @@ fn print_import(findings: &Findings, output: &mut Output<'_>) {
     table.row(["store".to_owned(), findings.store.display().to_string()]);
     let (bytes, sketches) = (text::count(bytes), text::count(sketches));
     table.row(["holds".to_owned(), format!("{series} series, {sketches} sketches in {bytes} bytes")]);
-    output.line(table.render("  "));
+    output.line(table.render("  ", output.look()));
 }
 
-fn metrics_table(findings: &Findings) -> String {
-    let mut table = Table::new(&[Align::Left, Align::Right, Align::Left]);
+fn metrics_table(findings: &Findings, moment: Moment, look: Look) -> String {
+    let mut table =
+        Table::new(&[Align::Left, Align::Right, Align::Left]).cutting(2).painting(1, Paint::Number);
     for MetricValue { key_path, outcome, .. } in &findings.metrics {
         let Ok(answer) = outcome else { continue };
         let is_all_time = answer.window.to() == findings.as_of;
-        let window = if is_all_time {
-            format!("all time, since {}", text::day(answer.since))
-        } else {
-            text::range(answer.window)
-        };
+        let window =
+            if is_all_time { window::all_time(answer, moment) } else { window::of_answer(answer, moment) };
         if !matches!(answer.value, Value::PerValue(_)) {
             table.row([key_path.clone(), text::value(answer), window]);
         }
     }
-    table.render("  ")
+    table.render("  ", look)
 }
 
 fn folders(findings: &Findings) -> Option<&std::collections::BTreeMap<String, u64>> {
     findings.metrics.iter().find_map(|metric| metric.outcome.as_ref().ok()?.value.per_value())
 }
 
-fn years_table(years: &[Year]) -> String {
+fn years_table(years: &[Year], look: Look) -> String {
     let number = |year: &Year| year.contributors.value.number().unwrap_or_default();
     let max = years.iter().map(number).fold(0.0, f64::max);
-    let mut table = Table::new(&[Align::Left, Align::Right, Align::Right, Align::Left]);
+    let mut table = Table::new(&[Align::Left, Align::Right, Align::Right, Align::Left])
+        .with_head()
+        .painting(3, Paint::Bar);
     table.row(["year", "commits", "contributors"]);
     for year in years {
         let (commits, contributors) = (text::value(&year.commits), text::value(&year.contributors));
-        table.row([year_of(&year.commits), commits, contributors, chart::bar(number(year), max, BAR_WIDTH)]);
+        table.row([
+            year_of(&year.commits),
+            commits,
+            contributors,
+            chart::bar(number(year), max, bar_width(look)),
+        ]);
     }
-    table.render("  ")
+    table.render("  ", look)
 }
 
 /// Columns over a line, with the months below it.
@@ -311,7 +318,7 @@ fn months(weeks: &[Answer]) -> String {
     let mut line = String::new();
     let mut last = None;
     for (position, week) in weeks.iter().enumerate() {
-        let month = text::day(week.window.from()).get(5..7).and_then(|month| month.parse::<usize>().ok());
+        let month = window::date(week.window.from()).get(5..7).and_then(|month| month.parse::<usize>().ok());
         let name = month.and_then(|month| NAMES.get(month.checked_sub(1)?));
         if let Some(name) = name.filter(|_| last.replace(month) != Some(month)) {
             let width = position * 2;

@@ -11,9 +11,11 @@ use serde::Serialize;
 
 use super::Context;
 use super::args::ImportArgs;
+use super::look::Look;
 use super::output::{Exit, Failure, Form, Output};
 use super::progress::Progress;
-use super::text::{self, Align, Table};
+use super::table::{Align, Table};
+use super::text;
 use crate::{BadLine, Clock, Error, ErrorKind, ImportReport, Mode, Store, TrackError};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -98,7 +100,7 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
 }
 
 fn open_store(context: &Context, output: &mut Output<'_>) -> Result<Store, Failure> {
-    let mut builder = Store::builder(&context.store).mode(Mode::Inline);
+    let mut builder = Store::builder(&context.store).mode(Mode::Inline).clock(context.clock.clone());
     let definitions = context.definitions()?;
     let has_definitions = definitions.is_some();
     if let Some(definitions) = definitions {
@@ -219,7 +221,7 @@ fn print(reports: &[ImportReport], output: &mut Output<'_>) {
         return;
     }
     let right = Align::Right;
-    let mut table = Table::new(&[right, right, right, right, Align::Left]);
+    let mut table = Table::new(&[right, right, right, right, Align::Left]).with_head();
     table.row(["NEW LINES", "COUNTED", "REFUSED", "READ BEFORE", "SOURCE"]);
     for report in reports {
         table.row([
@@ -230,7 +232,7 @@ fn print(reports: &[ImportReport], output: &mut Output<'_>) {
             report.name.clone(),
         ]);
     }
-    output.text(table.render(""));
+    output.table(&table, "");
     for report in reports.iter().filter(|report| !report.rejected.is_empty()) {
         output.note(refusals(report));
     }
@@ -249,7 +251,7 @@ fn refusals(report: &ImportReport) -> String {
         };
         table.row([text::count(*count), (*reason).to_owned(), format!("{} {lines}", explain(reason))]);
     }
-    format!("refused in {}:\n{}", report.name, table.render("  ").trim_end())
+    format!("refused in {}:\n{}", report.name, table.render("  ", Look::PLAIN).trim_end())
 }
 
 /// What a reason means and what to do.

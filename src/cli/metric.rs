@@ -5,9 +5,12 @@ use serde::Serialize;
 use super::Context;
 use super::answer::{Figures, instant, kind_word, per_value_table};
 use super::args::MetricGetArgs;
+use super::look::Paint;
 use super::output::{Exit, Failure, Form, Output, word};
-use super::text::{self, Align, Table};
-use crate::{Answer, Clock, Error, Evaluate, MetricDefinition, MetricValue, TimeFrame, Timestamp, Value};
+use super::table::{Align, Table};
+use super::text;
+use super::window::{self, Moment};
+use crate::{Answer, Error, Evaluate, MetricDefinition, MetricValue, TimeFrame, Timestamp, Value};
 
 /// So many values of a metric are listed as text; JSON has all.
 const MAX_LISTED_VALUES: usize = 20;
@@ -18,7 +21,7 @@ struct List<'a> {
 }
 
 #[derive(Serialize)]
-struct Listed<'a> {
+pub(super) struct Listed<'a> {
     key_path: &'a str,
     kind: Option<&'static str>,
     time_frame: &'static str,
@@ -37,7 +40,7 @@ struct Values<'a> {
 }
 
 #[derive(Serialize)]
-struct Evaluated<'a> {
+pub(super) struct Evaluated<'a> {
     key_path: &'a str,
     value: Option<super::answer::Number<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,10 +75,10 @@ pub(super) fn list(context: &Context, output: &mut Output<'_>) -> Result<(), Fai
     };
     match output.form() {
         Form::Json => {
-            output.document(&List { metrics: definitions.metrics().map(listed).collect() });
+            output.document(&List { metrics: definitions.metrics().map(Listed::of).collect() });
         }
         Form::Text => {
-            let mut table = Table::new(&[Align::Left; 5]);
+            let mut table = Table::new(&[Align::Left; 5]).with_head().cutting(4);
             table.row(["KEY PATH", "KIND", "TIME", "STATUS", "DESCRIPTION"]);
             for metric in definitions.metrics() {
                 let kind = metric.kind().map_or_else(|| metric.data_source().as_str(), kind_word);
@@ -87,23 +90,25 @@ pub(super) fn list(context: &Context, output: &mut Output<'_>) -> Result<(), Fai
                     text::name(metric.description_text().lines().next().unwrap_or_default()),
                 ]);
             }
-            output.text(table.render(""));
+            output.table(&table, "");
         }
     }
     Ok(())
 }
 
-fn listed(metric: &MetricDefinition) -> Listed<'_> {
-    Listed {
-        key_path: metric.key_path(),
-        kind: metric.kind().map(kind_word),
-        time_frame: metric.time_frame().as_str(),
-        data_source: metric.data_source().as_str(),
-        status: metric.status().as_str(),
-        data_category: metric.data_category().as_str(),
-        value_type: metric.value_type().as_str(),
-        description: metric.description_text(),
-        rules: metric.rules().iter().map(crate::Rule::key).collect(),
+impl<'a> Listed<'a> {
+    pub(super) fn of(metric: &'a MetricDefinition) -> Self {
+        Self {
+            key_path: metric.key_path(),
+            kind: metric.kind().map(kind_word),
+            time_frame: metric.time_frame().as_str(),
+            data_source: metric.data_source().as_str(),
+            status: metric.status().as_str(),
+            data_category: metric.data_category().as_str(),
+            value_type: metric.value_type().as_str(),
+            description: metric.description_text(),
+            rules: metric.rules().iter().map(crate::Rule::key).collect(),
+        }
     }
 }
 
@@ -124,9 +129,9 @@ pub(super) fn get(args: &MetricGetArgs, context: &Context, output: &mut Output<'
     }
     match output.form() {
         Form::Json => {
-            output.document(&Values { metrics: rows.iter().map(|row| evaluated(&row.metric)).collect() });
+            output.document(&Values { metrics: rows.iter().map(|row| Evaluated::of(&row.metric)).collect() });
         }
-        Form::Text => print(&rows, args.as_of.unwrap_or_else(|| Clock::system().now()), output),
+        Form::Text => print(&rows, context.moment(args.as_of), output),
     }
     for row in rows {
         report_failure(row.metric, output);
@@ -143,53 +148,55 @@ fn report_failure(metric: MetricValue, output: &mut Output<'_>) {
     }
 }
 
-fn evaluated(metric: &MetricValue) -> Evaluated<'_> {
-    let key_path = &metric.key_path;
-    match &metric.outcome {
-        Ok(answer) => {
-            let Figures { value, estimate, saturated, standard_error } = Figures::of(answer);
-            Evaluated {
-                key_path,
-                value: Some(value),
-                estimate,
-                saturated,
-                reason: None,
-                standard_error: Some(standard_error),
-                window: Some(WindowDocument { from: answer.window.from(), to: answer.window.to() }),
-                partial: answer.partial,
+impl<'a> Evaluated<'a> {
+    pub(super) fn of(metric: &'a MetricValue) -> Self {
+        let key_path = &metric.key_path;
+        match &metric.outcome {
+            Ok(answer) => {
+                let Figures { value, estimate, saturated, standard_error } = Figures::of(answer);
+                Self {
+                    key_path,
+                    value: Some(value),
+                    estimate,
+                    saturated,
+                    reason: None,
+                    standard_error: Some(standard_error),
+                    window: Some(WindowDocument { from: answer.window.from(), to: answer.window.to() }),
+                    partial: answer.partial,
+                }
             }
+            Err(error) => Self {
+                key_path,
+                value: None,
+                estimate: None,
+                saturated: false,
+                reason: Some(word(error.kind())),
+                standard_error: None,
+                window: None,
+                partial: false,
+            },
         }
-        Err(error) => Evaluated {
-            key_path,
-            value: None,
-            estimate: None,
-            saturated: false,
-            reason: Some(word(error.kind())),
-            standard_error: None,
-            window: None,
-            partial: false,
-        },
     }
 }
 
-fn print(rows: &[Row], now: Timestamp, output: &mut Output<'_>) {
-    let mut table = Table::new(&[Align::Left, Align::Right, Align::Left, Align::Left]);
+fn print(rows: &[Row], now: Moment, output: &mut Output<'_>) {
+    let mut table =
+        Table::new(&[Align::Left, Align::Right, Align::Left]).cutting(2).painting(1, Paint::Number);
     for Row { metric, time_frame } in rows {
         match &metric.outcome {
             Ok(answer) => table.row([
                 metric.key_path.clone(),
                 text::value(answer),
-                window(answer, *time_frame),
-                text::partial(answer, now).unwrap_or_default(),
+                window::of_metric(answer, *time_frame, now),
             ]),
             Err(error) => table.row([metric.key_path.clone(), "-".to_owned(), first_line(error)]),
         }
     }
-    output.text(table.render(""));
+    output.table(&table, "");
     for Row { metric, .. } in rows {
         let Ok(Answer { value: Value::PerValue(properties), .. }) = &metric.outcome else { continue };
         for (property, values) in properties.iter().filter(|(_, values)| !values.is_empty()) {
-            let table = per_value_table(values, MAX_LISTED_VALUES);
+            let table = per_value_table(values, MAX_LISTED_VALUES, output.look());
             output.text(format_args!("\n{} by {property}\n{table}", metric.key_path));
         }
     }
@@ -197,13 +204,6 @@ fn print(rows: &[Row], now: Timestamp, output: &mut Output<'_>) {
         |row: &Row| row.metric.outcome.as_ref().is_ok_and(|answer| answer.standard_error >= 0.5);
     if rows.iter().any(is_uncertain) {
         output.line(format_args!("\n{}", text::LEGEND));
-    }
-}
-
-fn window(answer: &Answer, time_frame: TimeFrame) -> String {
-    match time_frame {
-        TimeFrame::All | TimeFrame::None => format!("all time, since {}", text::day(answer.since)),
-        TimeFrame::SevenDays | TimeFrame::TwentyEightDays => text::range(answer.window),
     }
 }
 

@@ -15,28 +15,39 @@
 
 mod answer;
 mod args;
+mod backup;
 mod chart;
+mod check;
+mod compare;
+mod completions;
 mod defaults;
 mod definitions;
 mod demo;
 mod import;
+mod look;
+mod mark;
 mod metric;
 mod output;
+mod ping;
 mod progress;
 mod query;
+mod show;
 mod stats;
+mod table;
 mod text;
+mod window;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use args::{Command, DefinitionsCommand, Global, MetricCommand};
+use args::{Command, DefinitionsCommand, Global, MetricCommand, PingCommand};
 use output::{Failure, Form, Output};
+use window::Moment;
 
 pub use defaults::Defaults;
 
-use crate::{Definitions, Error, Reader};
+use crate::{Clock, Definitions, Error, ManualClock, Reader, Timestamp};
 
 /// Runs one command line, as `headcount` itself does, and returns its exit code.
 ///
@@ -51,14 +62,17 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>, defaults
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let asks_for_json = args.iter().any(|arg| arg == "--json");
     let (stdout, stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
-    let mut output = Output::new(if asks_for_json { Form::Json } else { Form::Text }, stdout, stderr);
+    let form = if asks_for_json { Form::Json } else { Form::Text };
+    let mut output = Output::new(form, stdout, stderr).looking();
     match args::parse(&args, &defaults) {
-        Err(error) if error.use_stderr() => output.teach(error.render(), args::fault(&error)),
+        Err(error) if error.use_stderr() => output.teach(&error.render(), args::fault(&error)),
+        Err(help) if output.look().has_colour => output.text(help.render().ansi()),
         Err(help) => output.text(help.render()),
         Ok(parsed) => {
             let invoked = args.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
-            let context = Context::new(parsed.cli.global, parsed.store_is_explicit, invoked, defaults);
-            if let Err(failure) = execute(&parsed.cli.command, &context, &mut output) {
+            let done = Context::new(parsed.cli.global, parsed.store_is_explicit, invoked, defaults)
+                .and_then(|context| execute(&parsed.cli.command, &context, &mut output));
+            if let Err(failure) = done {
                 output.fail(failure);
             }
         }
@@ -71,10 +85,16 @@ fn execute(command: &Command, context: &Context, output: &mut Output<'_>) -> Res
         Command::Demo => demo::run(context, output),
         Command::Import(args) => import::run(args, context, output),
         Command::Query(args) => query::run(args, context, output),
+        Command::Mark(args) => mark::run(args, context, output),
         Command::Metric(MetricCommand::List) => metric::list(context, output),
+        Command::Metric(MetricCommand::Show(args)) => show::run(args, context, output),
         Command::Metric(MetricCommand::Get(args)) => metric::get(args, context, output),
         Command::Definitions(DefinitionsCommand::Check(args)) => definitions::check(args, output),
-        Command::Stats => stats::run(context, output),
+        Command::Ping(PingCommand::Preview(args)) => ping::preview(args, context, output),
+        Command::Check(args) => check::run(args, context, output),
+        Command::Backup(args) => backup::run(args, context, output),
+        Command::Stats(args) => stats::run(args, context, output),
+        Command::Completions(args) => completions::run(args, context, output),
     }
 }
 
@@ -85,22 +105,42 @@ struct Context {
     /// The folder of `--definitions`, and what the host carries.
     folder: Option<PathBuf>,
     carried: Option<Definitions>,
+    /// As people can paste it.
     program: String,
+    /// As the host program calls it.
+    program_name: String,
     store_variable: String,
+    clock: Clock,
 }
 
 impl Context {
-    fn new(global: Global, store_is_explicit: bool, invoked: String, defaults: Defaults) -> Self {
+    fn new(
+        global: Global,
+        store_is_explicit: bool,
+        invoked: String,
+        defaults: Defaults,
+    ) -> Result<Self, Failure> {
         // `target/release/headcount` can be pasted where `headcount` may not be found.
         let is_same = invoked.ends_with(&format!("/{}", defaults.program_name()));
-        Self {
+        Ok(Self {
+            clock: clock_of(&defaults.variable("NOW"))?,
             store: global.store.unwrap_or_else(|| defaults.store_path().to_owned()),
             store_is_explicit,
             folder: global.definitions,
+            program_name: defaults.program_name().to_owned(),
             program: if is_same { invoked } else { defaults.program_name().to_owned() },
             store_variable: defaults.variable("STORE"),
             carried: defaults.into_definitions(),
-        }
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Now, or another instant seen from now.
+    fn moment(&self, as_of: Option<Timestamp>) -> Moment {
+        Moment { today: self.now(), asked: as_of.unwrap_or_else(|| self.now()) }
     }
 
     /// The definitions that stand in for those in the store, if any do.
@@ -113,10 +153,25 @@ impl Context {
 
     /// The store, for reading.
     fn reader(&self) -> Result<Reader, Error> {
-        let reader = Reader::open(&self.store)?;
+        let reader = self.bare_reader()?;
         Ok(match self.definitions()? {
             Some(definitions) => reader.with_definitions(definitions),
             None => reader,
         })
     }
+
+    /// The store, for reading, with the definitions that it keeps.
+    fn bare_reader(&self) -> Result<Reader, Error> {
+        Ok(Reader::open(&self.store)?.with_clock(self.clock.clone()))
+    }
+}
+
+/// The system's clock, or one that stands still where the environment says so: answers then are the same from run to run.
+fn clock_of(variable: &str) -> Result<Clock, Failure> {
+    let Some(now) = std::env::var_os(variable).filter(|now| !now.is_empty()) else {
+        return Ok(Clock::system());
+    };
+    let now = Timestamp::parse(&now.to_string_lossy())
+        .map_err(|error| Failure::usage(format!("the environment variable {variable}: {error}")))?;
+    Ok(ManualClock::new(now).into())
 }

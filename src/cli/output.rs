@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::look::{Look, Paint};
+use super::table::Table;
 use crate::{Error, ErrorKind};
 
 /// How a program ends; the worst that happened counts.
@@ -50,6 +52,21 @@ impl Failure {
     /// A file or a stream that cannot be read, made or written.
     pub(super) fn io(message: impl Into<String>) -> Self {
         Self::new(word(ErrorKind::Io), Exit::Failed, message)
+    }
+
+    /// What cannot be, but may not be passed over either.
+    pub(super) fn internal(message: impl Into<String>) -> Self {
+        Self::new(word(ErrorKind::Internal), Exit::Failed, message)
+    }
+
+    /// The kind as one word.
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// What is wrong; further lines say what to write.
+    pub(super) fn first_line(&self) -> &str {
+        self.message.lines().next().unwrap_or_default()
     }
 
     pub(super) fn is(&self, kind: ErrorKind) -> bool {
@@ -111,6 +128,8 @@ pub(super) fn word(kind: ErrorKind) -> &'static str {
 /// failure is reported at the end.
 pub(super) struct Output<'a> {
     form: Form,
+    look: Look,
+    look_of_notes: Look,
     data: BufWriter<Box<dyn Write + 'a>>,
     notes: Box<dyn Write + 'a>,
     broken: Option<std::io::Error>,
@@ -118,14 +137,28 @@ pub(super) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
+    /// Plain text, whatever the streams could show.
     pub(super) fn new(form: Form, data: impl Write + 'a, notes: impl Write + 'a) -> Self {
         Self {
             form,
+            look: Look::PLAIN,
+            look_of_notes: Look::PLAIN,
             data: BufWriter::new(Box::new(data)),
             notes: Box::new(notes),
             broken: None,
             exit: Exit::Done,
         }
+    }
+
+    /// Text that looks as good as the streams of this process can show.
+    pub(super) fn looking(mut self) -> Self {
+        (self.look, self.look_of_notes) = (Look::of_stdout(), Look::of_stderr());
+        self
+    }
+
+    /// What stdout can show.
+    pub(super) fn look(&self) -> Look {
+        self.look
     }
 
     pub(super) fn form(&self) -> Form {
@@ -144,14 +177,25 @@ impl<'a> Output<'a> {
         self.text(format_args!("{line}\n"));
     }
 
+    /// A table for stdout.
+    pub(super) fn table(&mut self, table: &Table, indent: &str) {
+        self.text(table.render(indent, self.look));
+    }
+
     /// The document for stdout.
     pub(super) fn document(&mut self, document: &impl Serialize) {
-        match serde_json::to_string(document) {
+        self.json(serde_json::to_string(document));
+    }
+
+    /// A document that people read.
+    pub(super) fn pretty(&mut self, document: &impl Serialize) {
+        self.json(serde_json::to_string_pretty(document));
+    }
+
+    fn json(&mut self, json: serde_json::Result<String>) {
+        match json {
             Ok(json) => self.line(json),
-            Err(error) => {
-                let message = format!("no JSON: {error}");
-                self.fail(Failure::new(word(ErrorKind::Internal), Exit::Failed, message));
-            }
+            Err(error) => self.fail(Failure::internal(format!("no JSON: {error}"))),
         }
     }
 
@@ -172,17 +216,23 @@ impl<'a> Output<'a> {
                 let error = serde_json::json!({ "error": { "kind": kind, "message": message } });
                 self.say(format_args!("{error}\n"));
             }
-            Form::Text => self.say(format_args!("error: {}\n", message.trim_end())),
+            Form::Text => {
+                let error = self.look_of_notes.paint(Paint::Error, "error:");
+                self.say(format_args!("{error} {}\n", message.trim_end()));
+            }
         }
     }
 
     /// Shows people how the command line is to be used, after one that makes no sense.
-    pub(super) fn teach(&mut self, usage: impl Display, fault: String) {
+    pub(super) fn teach(&mut self, usage: &clap::builder::StyledStr, fault: String) {
         match self.form {
             Form::Json => self.fail(Failure::usage(fault)),
             Form::Text => {
                 self.exit = self.exit.max(Exit::Usage);
-                self.say(usage);
+                match self.look_of_notes.has_colour {
+                    true => self.say(usage.ansi()),
+                    false => self.say(usage),
+                }
             }
         }
     }

@@ -2,12 +2,15 @@
 
 use serde::Serialize;
 
-use super::Context;
 use super::answer::{Figures, instant, kind_word, per_value_table, steps_table};
 use super::args::{QueryArgs, Step};
+use super::compare::{self, CompareDocument, Compared};
+use super::look::Paint;
 use super::output::{Failure, Form, Output};
-use super::text;
-use crate::{Answer, Clock, ErrorKind, IsoWeek, Query, Reader, Rule, RuleKind, TimeRange, Timestamp, Unit};
+use super::show::rule_words;
+use super::window::{self, Moment};
+use super::{Context, text};
+use crate::{Answer, ErrorKind, IsoWeek, Query, Reader, Rule, TimeRange, Timestamp, Unit};
 
 /// So many values are listed as text; JSON has all.
 const MAX_LISTED_VALUES: usize = 50;
@@ -28,10 +31,12 @@ struct Document<'a> {
     freshness: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     series: Option<Vec<StepDocument<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compare: Option<CompareDocument<'a>>,
 }
 
 #[derive(Serialize)]
-struct StepDocument<'a> {
+pub(super) struct StepDocument<'a> {
     #[serde(serialize_with = "instant")]
     from: Timestamp,
     #[serde(serialize_with = "instant")]
@@ -44,12 +49,28 @@ struct StepDocument<'a> {
 pub(super) fn run(args: &QueryArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     let reader = context.reader()?;
     let events = known_events(&args.events, &reader, output)?;
-    let Some(query) = query_of(args, &events)? else { return Ok(()) };
-    let answer = reader.value(&query)?;
-    let steps = args.by.map(|step| reader.series(&query, step.into())).transpose()?;
+    let Some(query) = query_of(args, &events, context.now())? else { return Ok(()) };
+    let compared = match &args.compare {
+        Some(earlier) => Some(Compared::of(earlier, &query, args.by, &reader)?),
+        None => None,
+    };
+    let answer = match &compared {
+        // Around a mark the window is the time after it.
+        Some(compared) if compared.is_around_mark() => compared.comparison.after.clone(),
+        _ => reader.value(&query)?,
+    };
+    let steps = match (args.by, &compared) {
+        (Some(step), None) => Some(reader.series(&query, step.into())?),
+        _ => None,
+    };
     match output.form() {
-        Form::Json => output.document(&document(&events, &query, &answer, steps.as_deref())),
-        Form::Text => print(args, &query, &answer, steps.as_deref(), output),
+        Form::Json => {
+            output.document(&document(&events, &query, &answer, steps.as_deref(), compared.as_ref()));
+        }
+        Form::Text => match &compared {
+            Some(compared) => compare::print(compared, &what(&query), context.moment(None), output),
+            None => print(args, &query, &answer, steps.as_deref(), context.moment(None), output),
+        },
     }
     Ok(())
 }
@@ -69,7 +90,7 @@ fn known_events(events: &[String], reader: &Reader, output: &mut Output<'_>) -> 
 }
 
 /// The question; `None` if no event is left to ask for.
-fn query_of(args: &QueryArgs, events: &[String]) -> Result<Option<Query>, Failure> {
+fn query_of(args: &QueryArgs, events: &[String], now: Timestamp) -> Result<Option<Query>, Failure> {
     let Some((first, others)) = events.split_first() else { return Ok(None) };
     let mut query = match (&args.unique, &args.per_value) {
         (Some(identifier), _) => Query::unique(first, identifier),
@@ -87,8 +108,12 @@ fn query_of(args: &QueryArgs, events: &[String]) -> Result<Option<Query>, Failur
     if let Some(days) = args.last {
         query = query.last_days(days);
     } else if let Some(from) = args.from {
-        let end_of_today = TimeRange::last_days(Clock::system().now(), 1).to();
+        let end_of_today = TimeRange::last_days(now, 1).to();
         query = query.range(TimeRange::new(from, args.to.unwrap_or(end_of_today))?);
+    } else if args.compare.is_some() {
+        return Err(Failure::usage(
+            "--compare needs a window: how long with --last 7d, or which with --from and --to",
+        ));
     }
     Ok(Some(query))
 }
@@ -98,13 +123,8 @@ fn document<'a>(
     query: &Query,
     answer: &'a Answer,
     steps: Option<&'a [Answer]>,
+    compared: Option<&'a Compared>,
 ) -> Document<'a> {
-    let step = |step: &'a Answer| StepDocument {
-        from: step.window.from(),
-        to: step.window.to(),
-        figures: Figures::of(step).of_one_property(),
-        partial: step.partial,
-    };
     Document {
         events,
         kind: query.rules().first().map_or("count", |rule| kind_word(rule.kind())),
@@ -114,7 +134,19 @@ fn document<'a>(
         since: answer.since,
         figures: Figures::of(answer).of_one_property(),
         freshness: answer.freshness.map(|at| at.to_string()),
-        series: steps.map(|steps| steps.iter().map(step).collect()),
+        series: steps.map(|steps| steps.iter().map(StepDocument::of).collect()),
+        compare: compared.map(CompareDocument::of),
+    }
+}
+
+impl<'a> StepDocument<'a> {
+    pub(super) fn of(step: &'a Answer) -> Self {
+        Self {
+            from: step.window.from(),
+            to: step.window.to(),
+            figures: Figures::of(step).of_one_property(),
+            partial: step.partial,
+        }
     }
 }
 
@@ -123,25 +155,25 @@ fn print(
     query: &Query,
     answer: &Answer,
     steps: Option<&[Answer]>,
+    now: Moment,
     output: &mut Output<'_>,
 ) {
-    let now = Clock::system().now();
-    output.line(format_args!("{}  {}", text::value(answer), what(query)));
+    let look = output.look();
+    output.line(format_args!("{}  {}", look.paint(Paint::Number, &text::value(answer)), what(query)));
     let window = if args.last.is_none() && args.from.is_none() {
-        format!("all time, since {}", text::day(answer.since))
+        window::all_time(answer, now)
     } else {
-        text::range(answer.window)
+        window::of_answer(answer, now)
     };
-    let partial = text::partial(answer, now).map(|mark| format!("; {mark}")).unwrap_or_default();
-    let freshness = answer.freshness.map(|at| format!("; stored until {}", text::time(at)));
-    output.line(format_args!("{window}{partial}{}", freshness.unwrap_or_default()));
+    let freshness = answer.freshness.map(|at| format!("; stored until {}", window::instant(at, now)));
+    output.line(look.paint(Paint::Aside, &format!("{window}{}", freshness.unwrap_or_default())));
     match (steps, &answer.value, args.by) {
         (Some(steps), _, Some(unit)) => {
-            output.text(format_args!("\n{}", steps_table(steps, |step| label(step, unit), now)));
+            output.text(format_args!("\n{}", steps_table(steps, |step| label(step, unit), now, look)));
         }
         (_, value, _) => {
             if let Some(values) = value.per_value().filter(|values| !values.is_empty()) {
-                output.text(format_args!("\n{}", per_value_table(values, MAX_LISTED_VALUES)));
+                output.text(format_args!("\n{}", per_value_table(values, MAX_LISTED_VALUES, look)));
             }
         }
     }
@@ -154,20 +186,8 @@ fn print(
 /// What is counted, in words.
 fn what(query: &Query) -> String {
     let events: Vec<&str> = query.rules().iter().map(Rule::event).collect();
-    let events = events.join(" + ");
-    let Some(rule) = query.rules().first() else { return events };
-    let identifier = rule.identifier().unwrap_or_default();
-    let mut what = match rule.kind() {
-        RuleKind::Sum => format!("sum of value of {events}"),
-        RuleKind::Unique => format!("distinct {identifier} of {events}"),
-        RuleKind::PerValue => format!("{events} by {identifier}"),
-        _ => events,
-    };
-    for (position, (key, value)) in rule.filters().enumerate() {
-        let joint = if position == 0 { "where" } else { "and" };
-        what.push_str(&format!(" {joint} {key} = {}", text::name(&value.to_string())));
-    }
-    what
+    let Some(rule) = query.rules().first() else { return String::new() };
+    rule_words(rule, &events.join(" + "))
 }
 
 /// The name of a step.
@@ -176,8 +196,8 @@ fn label(step: &Answer, unit: Step) -> String {
     let text = from.to_string();
     match Unit::from(unit) {
         Unit::Hour => text.chars().take("2026-11-22T10:00".len()).collect::<String>().replace('T', " "),
-        Unit::Day => text::day(from),
-        Unit::Week => format!("{}  {}", IsoWeek::of(from), text::day(from)),
+        Unit::Day => window::date(from),
+        Unit::Week => format!("{}  {}", IsoWeek::of(from), window::date(from)),
         Unit::Month => text.chars().take("2026-11".len()).collect(),
     }
 }

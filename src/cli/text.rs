@@ -1,13 +1,13 @@
-//! Text for people: numbers, times, tables.
+//! Text for people: numbers and names.
 
-use std::fmt::Write;
+use unicode_width::UnicodeWidthChar;
 
-use crate::{Answer, TimeRange, Timestamp, Value};
+use crate::{Answer, Value};
 
 /// What a sign in a text means, where it was used.
 pub(super) const LEGEND: &str = "± is one standard error";
-/// Longer names are cut in tables.
-const MAX_NAME_CHARS: usize = 60;
+/// Longer names are cut in tables; in columns of a terminal.
+const MAX_NAME_COLUMNS: usize = 60;
 /// From here on a double has no digits behind the decimal point worth reading, and too many before it.
 const PLAIN_BELOW: f64 = 1e15;
 
@@ -65,50 +65,15 @@ pub(super) fn value(answer: &Answer) -> String {
     }
 }
 
-/// An instant: a date, if it is the first of its day.
-pub(super) fn time(at: Timestamp) -> String {
-    let text = at.to_string();
-    match text.strip_suffix("T00:00:00Z") {
-        Some(date) => date.to_owned(),
-        None => text,
-    }
-}
-
-/// The day of an instant.
-pub(super) fn day(at: Timestamp) -> String {
-    at.to_string().chars().take("2026-11-22".len()).collect()
-}
-
-/// A range, whose end does not belong to it.
-pub(super) fn range(range: TimeRange) -> String {
-    format!("{} until {}", time(range.from()), time(range.to()))
-}
-
-/// What a reader must know of an answer over a window: that it is not over, that recording began within it.
-pub(super) fn partial(answer: &Answer, now: Timestamp) -> Option<String> {
-    if !answer.partial {
-        return None;
-    }
-    let is_late = answer.since > answer.window.from();
-    // On the first day of the window the hour says why it is not complete.
-    let is_same_day = day(answer.since) == day(answer.window.from());
-    let since = if is_same_day { time(answer.since) } else { day(answer.since) };
-    Some(match (is_late, answer.window.to() > now) {
-        (true, true) => format!("partial: recorded since {since}, not over"),
-        (true, false) => format!("partial: recorded since {since}"),
-        (false, true) => "partial: not over".to_owned(),
-        (false, false) => "partial: not recorded to its end".to_owned(),
-    })
-}
-
 /// A name from outside, of one line and without control characters: it must not be able to steer a terminal.
 pub(super) fn name(name: &str) -> String {
-    let mut safe = String::with_capacity(name.len());
-    for (position, character) in name.chars().enumerate() {
-        if position == MAX_NAME_CHARS {
-            safe.push('…');
-            break;
-        }
+    cut(&safe(name), MAX_NAME_COLUMNS)
+}
+
+/// A text from outside without control characters, of any length.
+pub(super) fn safe(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
         match character {
             '"' | '\'' | '\\' => safe.push(character),
             _ => safe.extend(character.escape_debug()),
@@ -117,52 +82,30 @@ pub(super) fn name(name: &str) -> String {
     safe
 }
 
-/// Where the text of a column stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Align {
-    Left,
-    Right,
+/// A count as a double, for the length of a bar.
+#[expect(clippy::cast_precision_loss, reason = "the length of a bar has 240 steps")]
+pub(super) fn double(count: u64) -> f64 {
+    count as f64
 }
 
-/// Rows of texts in aligned columns.
-#[derive(Debug)]
-pub(super) struct Table {
-    aligns: Vec<Align>,
-    rows: Vec<Vec<String>>,
+/// How many columns of a terminal a text takes.
+pub(super) fn columns(text: &str) -> usize {
+    text.chars().map(|character| character.width().unwrap_or(0)).sum()
 }
 
-impl Table {
-    pub(super) fn new(aligns: &[Align]) -> Self {
-        Self { aligns: aligns.to_vec(), rows: Vec::new() }
+/// A text of at most so many columns; what is cut off leaves a sign.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    if columns(text) <= most {
+        return text.to_owned();
     }
-
-    pub(super) fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
-    }
-
-    /// The rows, one a line, each behind `indent`.
-    pub(super) fn render(&self, indent: &str) -> String {
-        let mut widths = vec![0; self.aligns.len()];
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = cell.chars().count().max(*width);
-            }
-        }
-        let mut text = String::new();
-        for row in &self.rows {
-            let mut line = indent.to_owned();
-            for ((cell, &width), align) in row.iter().zip(&widths).zip(&self.aligns) {
-                // Writing to a String cannot fail.
-                let _ = match align {
-                    Align::Left => write!(line, "{cell:<width$}  "),
-                    Align::Right => write!(line, "{cell:>width$}  "),
-                };
-            }
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
-        text
-    }
+    let mut left = most.saturating_sub(1);
+    let kept = text.chars().take_while(|character| {
+        let width = character.width().unwrap_or(0);
+        let fits = width <= left;
+        left -= width.min(left);
+        fits
+    });
+    kept.chain(['…']).collect()
 }
 
 #[cfg(test)]
@@ -184,14 +127,20 @@ mod tests {
     #[test]
     fn names_cannot_steer_a_terminal() {
         assert_eq!(name("a\u{1b}[2J\n\"ü\u{202e}"), "a\\u{1b}[2J\\n\"ü\\u{202e}");
-        assert_eq!(name(&"é".repeat(100)).chars().count(), MAX_NAME_CHARS + 1);
+        assert_eq!(columns(&name(&"é".repeat(100))), MAX_NAME_COLUMNS);
+        assert_eq!(columns(&name(&"統".repeat(100))), MAX_NAME_COLUMNS - 1);
     }
 
     #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(&[Align::Left, Align::Right, Align::Left]);
-        table.row(["é", "1", "x"]);
-        table.row(["long", "1,000", ""]);
-        assert_eq!(table.render("  "), "  é         1  x\n  long  1,000\n");
+    fn a_cut_text_never_takes_more_columns() {
+        for (text, most, short) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("統計統計", 4, "統…"),
+            ("統計", 4, "統計"),
+            ("abc", 0, "…"),
+        ] {
+            assert_eq!(cut(text, most), short);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::definition::filter::FilterValue;
+use crate::definition::metric::MetricDefinition;
 use crate::definition::rule::Rule;
 use crate::time::range::TimeRange;
 use crate::time::timestamp::Timestamp;
@@ -58,6 +59,11 @@ impl Query {
     /// What a rule keeps.
     pub fn of_rule(rule: Rule) -> Self {
         Self { rules: vec![rule], span: Span::AllTime, as_of: None }
+    }
+
+    /// What a metric counts, over the time that the caller chooses.
+    pub fn of_metric(metric: &MetricDefinition) -> Self {
+        Self::of_rules(metric.rules())
     }
 
     pub(crate) fn of_rules(rules: &[Rule]) -> Self {

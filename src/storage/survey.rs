@@ -19,8 +19,8 @@ pub(crate) trait Survey {
     /// What the parts of the file take, if the library can tell. Reads the whole file.
     fn space(&self) -> Result<Option<Space>, Error>;
 
-    /// What the storage itself finds wrong with its pages, rows and indexes, up to a number of messages.
-    fn faults(&self, most: usize) -> Result<Vec<String>, Error>;
+    /// What the storage itself finds wrong with its pages, rows and indexes, up to 100 messages.
+    fn faults(&self) -> Result<Vec<String>, Error>;
 
     fn counts(&self, buckets: Range<Bucket>, visit: &mut dyn FnMut(SeriesId, i64)) -> Result<(), Error>;
 

@@ -10,6 +10,8 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// A Sunday.
+pub(crate) const NOW: &str = "2026-11-22T10:00:00Z";
 pub(crate) const ISSUE_CREATED: &str = "\
 description: Somebody opened an issue
 internal_events: true
@@ -88,7 +90,7 @@ impl Bench {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_headcount"));
         command.args(args).current_dir(self.path(""));
-        command.env_remove("HEADCOUNT_STORE").env_remove("HEADCOUNT_DEFINITIONS");
+        command.env_remove("HEADCOUNT_STORE").env_remove("HEADCOUNT_DEFINITIONS").env("HEADCOUNT_NOW", NOW);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -46,8 +46,8 @@ fn the_demo_shows_it_and_its_hints_work_when_pasted() {
     let ran = bench.run(&["demo", "--store", "it's a demo.db"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     for line in [
-        "  git.commits                       12,272  all time, since 2009-03-22",
-        "  git.lines_added                  987,733  all time, since 2009-03-22",
+        "  git.commits                       12,272  all time, since Sun 22 Mar 2009",
+        "  git.lines_added                  987,733  all time, since Sun 22 Mar 2009",
         "  840  authored a commit",
         "  701  changed files below src",
         "  src      8,096  ██████████████████████████████",

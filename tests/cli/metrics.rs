@@ -38,9 +38,9 @@ fn metrics_are_evaluated_as_of_an_instant() {
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert_eq!(
         ran.out,
-        "counts.issues          3  all time, since 2024-03-04
-counts.openers_weekly  1  2024-03-11 until 2024-03-18  partial: not recorded to its end
-counts.by_label        3  all time, since 2024-03-04
+        "counts.issues          3  all time, since Mon 4 Mar 2024
+counts.openers_weekly  1  Mon 11 - Sun 17 Mar 2024, partial: not recorded to its end
+counts.by_label        3  all time, since Mon 4 Mar 2024
 
 counts.by_label by label
   web  2  ██████████████████████████████

@@ -5,24 +5,63 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, EVENTS, Ran};
+use crate::bench::{Bench, EPIC_CREATED, EVENTS, Ran};
 
 #[test]
 fn stats_tell_what_became_of_all_events() {
     let bench = Bench::with_events();
     bench.run_on(b"{\"event\":\"x\"}\n", &["import", "-", "--source", "s"]);
     let mut document = bench.json(&["stats"]);
-    let bytes = document.as_object_mut().unwrap().remove("bytes").unwrap();
-    assert!(bytes.as_u64().unwrap() > 4096);
+    let mut take = |key: &str| document.as_object_mut().unwrap().remove(key).unwrap();
+    assert!(take("bytes").as_u64().unwrap() > 4096);
+    let parts = take("parts");
+    let parts = parts.as_object().unwrap();
+    assert_eq!(parts.keys().collect::<Vec<_>>(), ["counts", "free", "other", "sketches", "sums", "values"]);
+    let activity = take("activity");
+    let activity = activity.as_array().unwrap();
+    assert_eq!(activity.len(), 10);
+    assert_eq!(
+        activity[2],
+        json!({"key": "issue_created", "kind": "count", "recorded": true, "since": "2024-03-04T10:00:00Z",
+            "first": "2024-03-04", "last": "2024-03-05", "active_days": 2})
+    );
     assert_eq!(
         document,
-        json!({"store": "headcount.db", "series": 10, "sketches": 5, "stored": 4,
-            "refused": {"unknown_event": 1}, "lost": {}, "noted": {}})
+        json!({"store": "headcount.db", "log_bytes": 0, "series": 10, "sketches": 5, "stored": 4,
+            "refused": {"unknown_event": 1}, "lost": {}, "noted": {}, "never_moved": [],
+            "definitions": {"events": 2, "metrics": 9}})
     );
     let ran = bench.run(&["stats"]);
-    let (size, events) = ran.out.split_once("\nevents\n").unwrap();
-    assert!(size.starts_with("store     headcount.db\nsize      "), "{size}");
-    assert_eq!(events, "  stored   4\n  refused  1  unknown event\n  lost     0\n");
+    assert!(ran.out.starts_with("store  headcount.db\nsize   "), "{}", ran.out);
+    assert!(
+        ran.out.contains("\nevents\n  stored   4\n  refused  1  unknown event\n  lost     0\n\nseries\n"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn stats_find_what_never_moved_and_what_changed() {
+    let bench = Bench::with_events();
+    let silent = "key_path: counts.silent\ndescription: Nobody\ndata_source: internal_events\ntime_frame: all\n\
+                  events: [{name: epic_created, unique: project.id}]\n";
+    bench.write("config/metrics/silent.yml", silent);
+    bench.write("config/events/epic_created.yml", EPIC_CREATED.replace("[user]", "[user, project]"));
+    fs::remove_file(bench.path("config/metrics/counts.long.yml")).unwrap();
+    let changes = bench.json(&["stats", "--definitions", "config"])["definitions"]["changes"].clone();
+    assert_eq!(
+        changes,
+        json!({"added": ["metric counts.silent"], "changed": ["event epic_created"], "gone": ["metric counts.long"]})
+    );
+    let none = json!({"added": [], "changed": [], "gone": []});
+    bench.write("more.ndjson", "{\"event\":\"epic_created\",\"time\":\"2024-03-13\"}\n");
+    assert_eq!(bench.run(&["import", "more.ndjson", "--definitions", "config"]).code, 0);
+    let document = bench.json(&["stats", "--definitions", "config"]);
+    assert_eq!(document["never_moved"], json!(["counts.silent"]));
+    assert_eq!(document["definitions"]["changes"], none);
+    let ran = bench.run(&["stats", "--definitions", "config"]);
+    assert!(ran.out.contains("\nmetrics that never moved\n  counts.silent\n"), "{}", ran.out);
+    assert!(ran.out.ends_with("  those given are the same\n"), "{}", ran.out);
 }
 
 #[test]

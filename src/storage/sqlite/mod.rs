@@ -28,7 +28,7 @@ pub(crate) use writer::SqliteWriter;
 /// Opens a store for writing, creating it when there is none, with a connection of its own for reading.
 pub(crate) fn open(path: &Path, now: Timestamp) -> Result<(SqliteWriter, SqliteReader), Error> {
     let writer = open::writing(path, now)?;
-    let reader = open::reading(path)?;
+    let reader = open::reading_beside_writer(path)?;
     Ok((SqliteWriter::new(share(writer)), SqliteReader::new(share(reader))))
 }
 

@@ -58,6 +58,15 @@ pub(crate) fn reading(path: &Path) -> Result<Connection, Error> {
     connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
+/// For a process that writes too: the last of its connections that closes empties and removes the log, which one that may only
+/// read cannot.
+pub(crate) fn reading_beside_writer(path: &Path) -> Result<Connection, Error> {
+    let path = absolute(path)?;
+    let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "query_only", true).during("setting query_only")?;
+    Ok(connection)
+}
+
 pub(crate) fn in_memory(now: Timestamp) -> Result<Connection, Error> {
     check_library()?;
     let mut connection = Connection::open_in_memory().during("making a store in memory")?;

@@ -50,6 +50,7 @@ const COUNT_STRANGE: &str = "SELECT count(*) FROM (
      UNION ALL SELECT bucket FROM sketches UNION ALL SELECT bucket FROM per_value)
      WHERE NOT (bucket = 0 OR bucket BETWEEN ?1 AND ?2 OR bucket BETWEEN ?3 AND ?4)";
 
+const CHECK_PAGES: &str = "PRAGMA integrity_check(100)";
 const LOOKING: &str = "looking through the store";
 
 impl Moment<'_> {
@@ -118,10 +119,8 @@ impl Survey for Moment<'_> {
         Ok(Some(space))
     }
 
-    fn faults(&self, most: usize) -> Result<Vec<String>, Error> {
-        // The pragma takes no bound parameter.
-        let sql = format!("PRAGMA integrity_check({})", most.max(1));
-        let mut select = self.connection.prepare(&sql).during(LOOKING)?;
+    fn faults(&self) -> Result<Vec<String>, Error> {
+        let mut select = self.connection.prepare(CHECK_PAGES).during(LOOKING)?;
         let found = select.query_map([], |row| row.get::<_, String>(0)).during(LOOKING)?;
         let mut faults = found.collect::<rusqlite::Result<Vec<_>>>().during(LOOKING)?;
         faults.retain(|fault| fault != "ok");

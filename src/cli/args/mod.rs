@@ -1,23 +1,31 @@
-//! The command line's grammar: commands, options, and the help that teaches them.
+//! The command line's grammar: commands and options.
+
+mod help;
+mod values;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::defaults::Defaults;
 use crate::{FilterValue, Timestamp, Unit, Window};
+use help::{
+    BACKUP_HELP, CHECK_HELP, COMPLETIONS_HELP, DEFINITIONS_CHECK_HELP, DEMO_HELP, IMPORT_HELP, MARK_HELP,
+    METRIC_GET_HELP, METRIC_LIST_HELP, METRIC_SHOW_HELP, PING_PREVIEW_HELP, PROGRAM_HELP, QUERY_HELP,
+    STATS_HELP,
+};
+pub(super) use values::Earlier;
+use values::{parse_days, parse_earlier, parse_filter, parse_time};
 
 /// Stands in help for what people type to get here.
 const PROGRAM: &str = "{program}";
 const EVERYWHERE: &str = "Options of every command";
-/// The largest `--last`: more days than the calendar of the store has.
-const MAX_LAST_DAYS: u32 = 3_000_000;
 
 /// Counts events, sums their values and estimates unique users, in one SQLite file
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, color = ColorChoice::Never, max_term_width = 100)]
+#[command(version, arg_required_else_help = true, max_term_width = 100, after_help = PROGRAM_HELP)]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) global: Global,
@@ -49,15 +57,30 @@ pub(super) enum Command {
     /// Answers how many, how much or how many distinct, over any time
     #[command(after_help = QUERY_HELP)]
     Query(QueryArgs),
-    /// Lists metrics, or evaluates them
+    /// Names a moment, such as a release, to compare the time before and after it; lists the names without one
+    #[command(after_help = MARK_HELP)]
+    Mark(MarkArgs),
+    /// Lists, explains or evaluates metrics
     #[command(subcommand)]
     Metric(MetricCommand),
     /// Checks definitions
     #[command(subcommand)]
     Definitions(DefinitionsCommand),
-    /// Shows how large the store is and what became of all events
+    /// Shows the weekly report of all metrics
+    #[command(subcommand)]
+    Ping(PingCommand),
+    /// Looks for damage: structure, checksums, and the laws that all numbers obey
+    #[command(after_help = CHECK_HELP)]
+    Check(StoreCheckArgs),
+    /// Copies the store to a new file while it is in use, and checks the copy
+    #[command(after_help = BACKUP_HELP)]
+    Backup(BackupArgs),
+    /// Shows how the store is: its size, its series, what never moved, what became of all events
     #[command(after_help = STATS_HELP)]
-    Stats,
+    Stats(StatsArgs),
+    /// Prints a script that completes commands and options in a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(CompletionsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +125,22 @@ pub(super) struct QueryArgs {
     /// Cut the time into UTC hours (totals and sums only), UTC days, ISO weeks or months
     #[arg(long, value_name = "UNIT")]
     pub(super) by: Option<Step>,
+    /// With the window just before it (`previous`), or as many days before a MARK as after it
+    #[arg(long, value_name = "previous|MARK", value_parser = parse_earlier)]
+    pub(super) compare: Option<Earlier>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MarkArgs {
+    /// The name; a name that there is keeps its moment
+    #[arg(value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// The moment, instead of now; moves a name that there is
+    #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "name")]
+    pub(super) at: Option<Timestamp>,
+    /// Forget the name
+    #[arg(long, requires = "name", conflicts_with = "at")]
+    pub(super) remove: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -109,9 +148,22 @@ pub(super) enum MetricCommand {
     /// Shows every metric that is defined
     #[command(after_help = METRIC_LIST_HELP)]
     List,
+    /// Shows all about a metric: what it counts, since when, its values, its weeks
+    #[command(after_help = METRIC_SHOW_HELP)]
+    Show(MetricShowArgs),
     /// Evaluates metrics
     #[command(after_help = METRIC_GET_HELP)]
     Get(MetricGetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MetricShowArgs {
+    /// A key path, as `metric list` shows it
+    #[arg(value_name = "KEY_PATH")]
+    pub(super) key_path: String,
+    /// As it was at this instant, instead of now
+    #[arg(long, value_name = "DATE", value_parser = parse_time)]
+    pub(super) as_of: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]
@@ -130,7 +182,7 @@ pub(super) struct MetricGetArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum DefinitionsCommand {
     /// Finds everything that is wrong with definitions, each with file, line and column
-    #[command(after_help = CHECK_HELP)]
+    #[command(after_help = DEFINITIONS_CHECK_HELP)]
     Check(CheckArgs),
 }
 
@@ -142,6 +194,48 @@ pub(super) struct CheckArgs {
     /// Let warnings fail too
     #[arg(long)]
     pub(super) strict: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PingCommand {
+    /// Shows every metric that has a value, as the report nests them, and the others with their reasons
+    #[command(after_help = PING_PREVIEW_HELP)]
+    Preview(PingPreviewArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PingPreviewArgs {
+    /// As it was at this instant, instead of now
+    #[arg(long, value_name = "DATE", value_parser = parse_time)]
+    pub(super) as_of: Option<Timestamp>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StoreCheckArgs {
+    /// Estimate every sketch a second time, with another implementation
+    #[arg(long)]
+    pub(super) deep: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BackupArgs {
+    /// The new file; nothing may stand there yet
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatsArgs {
+    /// Show every series, not only those that moved last
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
 }
 
 /// The steps of `--by`.
@@ -197,8 +291,8 @@ pub(super) fn fault(error: &clap::Error) -> String {
     end.and_then(|end| fault.get(..end)).unwrap_or(fault).trim_end().to_owned()
 }
 
-/// Parses a command line; help and version are errors as well, as clap has them.
-pub(super) fn parse(args: &[OsString], defaults: &Defaults) -> Result<Parsed, clap::Error> {
+/// The whole grammar under the names of the host program.
+pub(super) fn command(defaults: &Defaults) -> clap::Command {
     let program = defaults.program_name().to_owned();
     let command = Cli::command()
         .name(program.clone())
@@ -208,7 +302,12 @@ pub(super) fn parse(args: &[OsString], defaults: &Defaults) -> Result<Parsed, cl
             store.env(defaults.variable("STORE")).help(help)
         })
         .mut_arg("definitions", |definitions| definitions.env(defaults.variable("DEFINITIONS")));
-    let matches = name_program(command, &program).try_get_matches_from(args)?;
+    name_program(command, &program)
+}
+
+/// Parses a command line; help and version are errors as well, as clap has them.
+pub(super) fn parse(args: &[OsString], defaults: &Defaults) -> Result<Parsed, clap::Error> {
+    let matches = command(defaults).try_get_matches_from(args)?;
     // A global option that stands behind a command is known to that command.
     let mut deepest = &matches;
     while let Some((_, below)) = deepest.subcommand() {
@@ -229,93 +328,6 @@ fn name_program(mut command: clap::Command, program: &str) -> clap::Command {
     }
     command
 }
-
-fn parse_time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text).map_err(|error| error.to_string())
-}
-
-fn parse_days(text: &str) -> Result<u32, String> {
-    text.strip_suffix('d')
-        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-        .and_then(|digits| digits.parse().ok())
-        .filter(|days| (1..=MAX_LAST_DAYS).contains(days))
-        .ok_or_else(|| "write whole days, at least one, as 28d".to_owned())
-}
-
-/// `value` is numeric, `label` and `property` are texts; another property's value is a number if it reads as one.
-fn parse_filter(text: &str) -> Result<(String, FilterValue), String> {
-    let (key, value) =
-        text.split_once('=').ok_or_else(|| "write the property and its value as label=web".to_owned())?;
-    let (key, value) = match key.strip_suffix(':') {
-        Some(key) => (key, FilterValue::text(value)),
-        None => (key, value_of(key, value)?),
-    };
-    if key.is_empty() {
-        return Err("the property has no name; write it before the `=`, as label=web".to_owned());
-    }
-    Ok((key.to_owned(), value))
-}
-
-fn value_of(key: &str, value: &str) -> Result<FilterValue, String> {
-    let number = value.parse().ok().and_then(FilterValue::number);
-    match (key, number) {
-        ("label" | "property", _) => Ok(FilterValue::text(value)),
-        ("value", None) => Err(format!("`value` is a number, which `{value}` is not")),
-        (_, Some(number)) => Ok(number),
-        (_, None) => Ok(FilterValue::text(value)),
-    }
-}
-
-const DEMO_HELP: &str = "\
-The store is made in a new temporary folder, or at --store PATH where nothing may stand yet.
-
-Example:
-  {program} demo";
-
-const IMPORT_HELP: &str = "\
-A line: {\"event\":\"issue_created\",\"time\":\"2026-11-22T10:00:00Z\",\"user\":42,\"label\":\"web\"}
-Only `event` is required. A line that is no valid event is refused and counted; the rest goes on.
-
-The store remembers how far it has read each source: the same file twice counts once, an interrupted import \
-continues, a log that has grown continues where it ended. Standard input without --source is a new source each \
-time, so all its lines count.
-
-Examples:
-  {program} import --definitions config events.ndjson
-  zcat -f access.log* | {program} import - --source access-2026-11";
-
-const QUERY_HELP: &str = "\
-Distinct ones are estimates: `1,204 ±9` has a standard error of 9, without ± it rounds to 0. Dates are UTC, and \
---to is the first day that does not count.
-
-Examples:
-  {program} query issue_created --last 28d
-  {program} query issue_created epic_created --unique user --from 2026-01-01 --by month
-  {program} query issue_created --per-value label";
-
-const METRIC_LIST_HELP: &str = "\
-Examples:
-  {program} metric list
-  {program} metric list --definitions config --json";
-
-const METRIC_GET_HELP: &str = "\
-A metric without a value says why; it is never 0. `1,204 ±9` has a standard error of 9.
-
-Examples:
-  {program} metric get counts.issues_weekly counts.issues_monthly
-  {program} metric get counts.issues_weekly --as-of 2026-11-22 --window rolling";
-
-const CHECK_HELP: &str = "\
-Exits with 3 if there is an error; with --strict also if there is a warning.
-
-Example:
-  {program} definitions check config";
-
-const STATS_HELP: &str = "\
-Every event that was ever offered is either stored, refused or lost, the latter two with a reason.
-
-Example:
-  {program} stats --store usage.db";
 
 #[cfg(test)]
 mod tests {

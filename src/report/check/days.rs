@@ -1,179 +1,46 @@
-//! Checking a store: its structure, its checksums, and the laws that its numbers obey.
+//! The check of all that has a day: series, and the rows of each day against those of its hours.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 use crate::definition::rule::RuleKind;
 use crate::error::Error;
-use crate::report::reader::{Reader, stored_definitions};
+use crate::report::check::{Check, Depth, Law};
+use crate::report::reader::stored_definitions;
 use crate::sketch::Sketch;
 use crate::sketch::estimate::Estimate;
-use crate::storage::Snapshot;
 use crate::storage::batch::SeriesId;
 use crate::storage::sum::Sum;
 use crate::storage::survey::KeyedSeries;
+use crate::storage::{Snapshot, Span};
 use crate::time::bucket::{Bucket, Day};
 
-/// So many findings are kept; the others are counted.
-const MAX_FINDINGS: usize = 1_000;
-/// So many faults of pages, rows and indexes are asked for.
-const MAX_FAULTS: usize = 100;
 /// Sums are kept to about 30 digits, so that their parts may differ from the whole by rounding only.
 const SUM_TOLERANCE: f64 = 1e-12;
 /// More distinct ones than events, by so many standard errors, are no chance.
 const MANY_ERRORS: f64 = 6.0;
 /// A count of the file stops here.
-const LARGEST_COUNT: u64 = i64::MAX.unsigned_abs();
+pub(super) const LARGEST_COUNT: u64 = i64::MAX.unsigned_abs();
 
-/// How much of a store is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Depth {
-    /// Structure, checksums, and the laws.
-    #[default]
-    Plain,
-    /// The estimate of each sketch too, beside that of another implementation (the crate `hyperloglogplus`): 0.3 to 1.5 ms each.
-    Deep,
-}
-
-/// What a check looked at, and what it found.
-///
-/// ```
-/// # fn main() -> Result<(), headcount::Error> {
-/// # use headcount::{Definitions, Depth, Event, EventDefinition, Store};
-/// # let definitions = Definitions::new().event(EventDefinition::new("page_viewed"))?;
-/// # let store = Store::builder_in_memory().definitions(definitions).open()?;
-/// store.tracker().track(Event::new("page_viewed"));
-/// store.flush()?;
-/// let check = store.reader().check(Depth::Deep)?;
-/// assert!(check.is_sound());
-/// assert_eq!(check.rows, 3); // the hour, the day, all time
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone, PartialEq, Default)]
-#[non_exhaustive]
-pub struct Check {
-    /// What is wrong, the first 1,000.
-    pub findings: Vec<Finding>,
-    /// How many more things are wrong.
-    pub more: u64,
-    /// Rows of counts, sums, values and sketches that were looked at.
-    pub rows: u64,
-    /// Sketches among them.
-    pub sketches: u64,
-    /// Sketches with a second opinion, and the largest difference to it in parts of the estimate.
-    pub second_opinions: u64,
-    /// See [`Check::second_opinions`].
-    pub largest_difference: f64,
-}
-
-/// One thing that is wrong with a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Finding {
-    /// What does not hold.
-    pub law: Law,
-    /// Where, and how it differs from what should be.
-    pub message: String,
-}
-
-/// What holds in a sound store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Law {
-    /// Pages, rows and indexes fit together.
-    Structure,
-    /// Every sketch carries the checksum of its bytes.
-    Checksum,
-    /// Hours add up to days, days to all time, and the totals of events to what the ledger says is stored.
-    Conservation,
-    /// Every row belongs to a series, a value and a time that exist; no more distinct ones than events.
-    Consistency,
-    /// Two independent estimates of one sketch agree.
-    SecondOpinion,
-}
-
-impl Check {
-    /// Whether nothing is wrong.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        self.findings.is_empty()
-    }
-
-    fn find(&mut self, law: Law, message: impl fmt::Display) {
-        if self.findings.len() < MAX_FINDINGS {
-            self.findings.push(Finding { law, message: message.to_string() });
-        } else {
-            self.more += 1;
-        }
-    }
-}
-
-impl Law {
-    /// As one word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Structure => "structure",
-            Self::Checksum => "checksum",
-            Self::Conservation => "conservation",
-            Self::Consistency => "consistency",
-            Self::SecondOpinion => "second_opinion",
-        }
-    }
-}
-
-impl fmt::Display for Law {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Reader {
-    /// Checks the whole store as of one moment, while others write it. Reads every page once and every row twice; memory grows with
-    /// the number of series, not with history.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) and the like when the file cannot be read at all; what is wrong with it is in
-    /// [`Check::findings`].
-    pub fn check(&self, depth: Depth) -> Result<Check, Error> {
-        self.read(|snapshot| {
-            let mut check = Check::default();
-            for fault in snapshot.faults(MAX_FAULTS)? {
-                check.find(Law::Structure, fault);
-            }
-            let mut checking = Checking::new(snapshot, depth, check);
-            // Pages that cannot be read end the walk, but what was found until then stands.
-            if let Err(error) = checking.run() {
-                checking.check.find(Law::Structure, error);
-            }
-            Ok(checking.check)
-        })
-    }
-}
-
-struct Checking<'a> {
-    snapshot: &'a dyn Snapshot,
+pub(super) struct Checking<'a> {
+    pub(super) snapshot: &'a dyn Snapshot,
     depth: Depth,
-    check: Check,
+    pub(super) check: Check,
     series: HashMap<SeriesId, KeyedSeries>,
     /// The series that counts each event, by the event's escaped name.
-    totals: HashMap<String, SeriesId>,
+    pub(super) totals: HashMap<String, SeriesId>,
     names: HashMap<SeriesId, Vec<i64>>,
     /// What the rows of all time should be, by the rows of all days.
-    counts: BTreeMap<SeriesId, u64>,
-    sums: BTreeMap<SeriesId, Parts>,
-    values: BTreeMap<(SeriesId, i64), u64>,
+    pub(super) counts: BTreeMap<SeriesId, u64>,
+    pub(super) sums: BTreeMap<SeriesId, Parts>,
+    pub(super) values: BTreeMap<(SeriesId, i64), u64>,
     /// The union of the days that the cursor has passed.
-    sketches: BTreeMap<SeriesId, Sketch>,
+    pub(super) sketches: BTreeMap<SeriesId, Sketch>,
 }
 
 /// A sum of parts, and the sum of their sizes, which says how far rounding may go.
 #[derive(Debug, Clone, Copy, Default)]
-struct Parts {
-    sum: Sum,
+pub(super) struct Parts {
+    pub(super) sum: Sum,
     size: f64,
 }
 
@@ -183,7 +50,7 @@ impl Parts {
         self.size += sum.value().abs();
     }
 
-    fn differ_from(self, whole: Sum) -> bool {
+    pub(super) fn differ_from(self, whole: Sum) -> bool {
         let is_bound = self.sum.is_saturated() || whole.is_saturated();
         !is_bound
             && (self.sum.value() - whole.value()).abs() > SUM_TOLERANCE * self.size.max(f64::MIN_POSITIVE)
@@ -191,7 +58,7 @@ impl Parts {
 }
 
 impl<'a> Checking<'a> {
-    fn new(snapshot: &'a dyn Snapshot, depth: Depth, check: Check) -> Self {
+    pub(super) fn new(snapshot: &'a dyn Snapshot, depth: Depth, check: Check) -> Self {
         Self {
             snapshot,
             depth,
@@ -206,7 +73,7 @@ impl<'a> Checking<'a> {
         }
     }
 
-    fn run(&mut self) -> Result<(), Error> {
+    pub(super) fn run(&mut self) -> Result<(), Error> {
         self.read_series()?;
         if let Err(error) = stored_definitions(self.snapshot) {
             self.check.find(Law::Consistency, error);
@@ -266,7 +133,7 @@ impl<'a> Checking<'a> {
                 format_args!("{place}: the sketch of {} was damaged and set aside", name_of(damage.bucket)),
             );
         }
-        let is_backward = |span: &crate::storage::Span| span.until.is_some_and(|until| until < span.since);
+        let is_backward = |span: &Span| span.until.is_some_and(|until| until < span.since);
         let overlaps = stored.recorded.windows(2).any(|pair| match pair {
             [earlier, later] => earlier.until.is_none_or(|until| until >= later.since),
             _ => false,
@@ -280,7 +147,7 @@ impl<'a> Checking<'a> {
         Ok(())
     }
 
-    fn place(&self, series: SeriesId) -> String {
+    pub(super) fn place(&self, series: SeriesId) -> String {
         match self.series.get(&series) {
             Some(series) => format!("series `{}`", series.key),
             None => format!("series {}", series.0),
@@ -288,7 +155,7 @@ impl<'a> Checking<'a> {
     }
 
     /// Whether rows of this table belong to the series.
-    fn owns(&mut self, series: SeriesId, kind: RuleKind, when: &str) {
+    pub(super) fn owns(&mut self, series: SeriesId, kind: RuleKind, when: &str) {
         self.check.rows += 1;
         let known = self.series.get(&series).map(|series| series.kind);
         if known.is_some_and(|known| known.is_none_or(|known| known == kind)) {
@@ -333,7 +200,7 @@ impl<'a> Checking<'a> {
         Ok(by_day)
     }
 
-    fn unsigned(&mut self, series: SeriesId, count: i64, when: &str) -> u64 {
+    pub(super) fn unsigned(&mut self, series: SeriesId, count: i64, when: &str) -> u64 {
         u64::try_from(count).unwrap_or_else(|_| {
             let place = self.place(series);
             self.check.find(Law::Consistency, format_args!("{place}: the count of {when} is {count}"));
@@ -341,7 +208,7 @@ impl<'a> Checking<'a> {
         })
     }
 
-    fn compare(
+    pub(super) fn compare(
         &mut self,
         parts: &BTreeMap<SeriesId, u64>,
         wholes: &BTreeMap<SeriesId, u64>,
@@ -405,7 +272,7 @@ impl<'a> Checking<'a> {
         Ok(())
     }
 
-    fn sound_sum(&mut self, series: SeriesId, sum: Option<Sum>, when: &str) -> Sum {
+    pub(super) fn sound_sum(&mut self, series: SeriesId, sum: Option<Sum>, when: &str) -> Sum {
         sum.unwrap_or_else(|| {
             let place = self.place(series);
             self.check.find(Law::Consistency, format_args!("{place}: the sum of {when} is no finite number"));
@@ -413,7 +280,14 @@ impl<'a> Checking<'a> {
         })
     }
 
-    fn unlike_sum(&mut self, series: SeriesId, parts: Parts, whole: Sum, of_parts: &str, of_whole: &str) {
+    pub(super) fn unlike_sum(
+        &mut self,
+        series: SeriesId,
+        parts: Parts,
+        whole: Sum,
+        of_parts: &str,
+        of_whole: &str,
+    ) {
         let (place, part, whole) = (self.place(series), parts.sum.value(), whole.value());
         self.check.find(
             Law::Conservation,
@@ -460,7 +334,7 @@ impl<'a> Checking<'a> {
         })
     }
 
-    fn decode(&mut self, series: SeriesId, blob: &[u8], when: &str) -> Option<Sketch> {
+    pub(super) fn decode(&mut self, series: SeriesId, blob: &[u8], when: &str) -> Option<Sketch> {
         self.owns(series, RuleKind::Unique, when);
         self.check.sketches += 1;
         let place = self.place(series);
@@ -516,101 +390,6 @@ impl<'a> Checking<'a> {
                 ),
             );
         }
-    }
-
-    fn check_all_time(&mut self) -> Result<(), Error> {
-        const WHEN: &str = "all time";
-        let all_time = Bucket::ALL_TIME..Bucket::ALL_TIME.next();
-        let snapshot = self.snapshot;
-        let are_all_kept = snapshot.kept_from()?.1 == 0;
-        let mut counts = Vec::new();
-        snapshot.counts(all_time.clone(), &mut |series, count| counts.push((series, count)))?;
-        let mut wholes = BTreeMap::new();
-        for (series, count) in counts {
-            self.owns(series, RuleKind::Count, WHEN);
-            let count = self.unsigned(series, count, WHEN);
-            wholes.insert(series, count);
-        }
-        if are_all_kept {
-            let parts = std::mem::take(&mut self.counts);
-            self.compare(&parts, &wholes, "the days", WHEN);
-        }
-        self.check_ledger(&wholes)?;
-        let mut sums = Vec::new();
-        snapshot.sums(all_time.clone(), &mut |series, sum| sums.push((series, sum)))?;
-        for (series, sum) in sums {
-            self.owns(series, RuleKind::Sum, WHEN);
-            let sum = self.sound_sum(series, sum, WHEN);
-            let parts = self.sums.remove(&series).unwrap_or_default();
-            if are_all_kept && parts.differ_from(sum) {
-                self.unlike_sum(series, parts, sum, "the days", WHEN);
-            }
-        }
-        for (series, parts) in std::mem::take(&mut self.sums) {
-            self.unlike_sum(series, parts, Sum::default(), "the days", WHEN);
-        }
-        let mut values = Vec::new();
-        snapshot.values(all_time.clone(), &mut |series, value, count| values.push((series, value, count)))?;
-        for (series, value, count) in values {
-            self.owns(series, RuleKind::PerValue, WHEN);
-            let whole = self.unsigned(series, count, WHEN);
-            let part = self.values.remove(&(series, value)).unwrap_or_default();
-            if are_all_kept && part != whole {
-                self.unlike_value(series, value, part, whole);
-            }
-        }
-        for ((series, value), part) in std::mem::take(&mut self.values) {
-            self.unlike_value(series, value, part, 0);
-        }
-        snapshot.sketches(all_time, &mut |series, blob| {
-            let Some(mut sketch) = self.decode(series, blob, WHEN) else { return };
-            if self.sketches.remove(&series).is_some_and(|days| sketch.unite(&days)) {
-                self.lacking(series);
-            }
-        })?;
-        for (series, days) in std::mem::take(&mut self.sketches) {
-            if !days.is_empty() {
-                self.lacking(series);
-            }
-        }
-        Ok(())
-    }
-
-    fn unlike_value(&mut self, series: SeriesId, value: i64, part: u64, whole: u64) {
-        let place = self.place(series);
-        self.check.find(
-            Law::Conservation,
-            format_args!("{place}: the days of value {value} add up to {part}, all time has {whole}"),
-        );
-    }
-
-    fn lacking(&mut self, series: SeriesId) {
-        let place = self.place(series);
-        self.check.find(
-            Law::Conservation,
-            format_args!("{place}: the sketch of all time lacks some that the sketches of days have"),
-        );
-    }
-
-    /// Each stored event has counted once in the total of its event.
-    fn check_ledger(&mut self, counts: &BTreeMap<SeriesId, u64>) -> Result<(), Error> {
-        let stored = self
-            .snapshot
-            .ledger()?
-            .into_iter()
-            .find_map(|(entry, _, count)| (entry == "stored").then_some(count))
-            .unwrap_or_default();
-        let totals = self.totals.values().filter_map(|series| counts.get(series));
-        let counted = totals.fold(0_u64, |sum, count| sum.saturating_add(*count)).min(LARGEST_COUNT);
-        if counted != stored {
-            self.check.find(
-                Law::Conservation,
-                format_args!(
-                    "the ledger says that {stored} events are stored, the totals of all events are {counted}"
-                ),
-            );
-        }
-        Ok(())
     }
 }
 

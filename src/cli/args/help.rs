@@ -1,0 +1,101 @@
+//! What help says after the options of a command.
+
+pub(super) const DEMO_HELP: &str = "\
+The store is made in a new temporary folder, or at --store PATH where nothing may stand yet.
+
+Example:
+  {program} demo";
+
+pub(super) const IMPORT_HELP: &str = "\
+A line: {\"event\":\"issue_created\",\"time\":\"2026-11-22T10:00:00Z\",\"user\":42,\"label\":\"web\"}
+Only `event` is required. A line that is no valid event is refused and counted; the rest goes on.
+
+The store remembers how far it has read each source: the same file twice counts once, an interrupted import \
+continues, a log that has grown continues where it ended. Standard input without --source is a new source each \
+time, so all its lines count.
+
+Examples:
+  {program} import --definitions config events.ndjson
+  zcat -f access.log* | {program} import - --source access-2026-11";
+
+pub(super) const QUERY_HELP: &str = "\
+Distinct ones are estimates: `1,204 ±9` has a standard error of 9, without ± it rounds to 0. Dates are UTC, and \
+--to is the first day that does not count.
+
+--compare shows both windows and the difference, and whether chance explains it: counting noise, the spread from day to day, \
+and standard errors exceed what it says (± n) in 1 of 20 cases. A window that is not over is compared with as much of the other.
+
+Examples:
+  {program} query issue_created --last 28d
+  {program} query page_viewed --last 7d --compare previous
+  {program} query page_viewed --unique user --last 7d --compare v1.4.0
+  {program} query issue_created epic_created --unique user --from 2026-01-01 --by month
+  {program} query issue_created --per-value label";
+
+pub(super) const METRIC_LIST_HELP: &str = "\
+Examples:
+  {program} metric list
+  {program} metric list --definitions config --json";
+
+pub(super) const METRIC_GET_HELP: &str = "\
+A metric without a value says why; it is never 0. `1,204 ±9` has a standard error of 9.
+
+Examples:
+  {program} metric get counts.issues_weekly counts.issues_monthly
+  {program} metric get counts.issues_weekly --as-of 2026-11-22 --window rolling";
+
+pub(super) const DEFINITIONS_CHECK_HELP: &str = "\
+Exits with 3 if there is an error; with --strict also if there is a warning.
+
+Example:
+  {program} definitions check config";
+
+pub(super) const STATS_HELP: &str = "\
+Every event that was ever offered is either stored, refused or lost, the latter two with a reason. With --definitions it also \
+says what differs from those that the store keeps.
+
+Examples:
+  {program} stats --store usage.db
+  {program} stats --all --json";
+
+pub(super) const PROGRAM_HELP: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage, 3 definitions invalid or missing, 4 store busy, 5 store damaged or newer, 130 interrupted.";
+
+pub(super) const MARK_HELP: &str = "\
+A deployment that names each release can be repeated: the first time counts, unless --at says another one.
+
+Examples:
+  {program} mark v1.4.0
+  {program} mark campaign --at 2026-11-10T14:00:00Z
+  {program} query page_viewed --last 7d --compare v1.4.0";
+
+pub(super) const METRIC_SHOW_HELP: &str = "\
+Example:
+  {program} metric show counts.issues_weekly";
+
+pub(super) const PING_PREVIEW_HELP: &str = "\
+Nothing is sent. A metric without a value is left out, and never 0.
+
+Examples:
+  {program} ping preview
+  {program} ping preview --as-of 2026-11-22 --json";
+
+pub(super) const CHECK_HELP: &str = "\
+Hours must add up to days, days to all time, the totals of all events to what the ledger says is stored; sketches of days must \
+be in those of all time. Exits with 5 if something is wrong; what is not listed holds.
+
+Examples:
+  {program} check
+  {program} check --deep --json";
+
+pub(super) const BACKUP_HELP: &str = "\
+The copy is of one moment, compact and complete in itself; other programs may go on writing. To restore it, stop them and \
+put it in the place of the store; remove the files of the old store that end in -wal and -shm.
+
+Example:
+  {program} backup /backups/usage-2026-11-22.db";
+
+pub(super) const COMPLETIONS_HELP: &str = "\
+Examples:
+  {program} completions bash > ~/.local/share/bash-completion/completions/{program}
+  {program} completions fish > ~/.config/fish/completions/{program}.fish";

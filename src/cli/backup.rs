@@ -1,0 +1,36 @@
+//! `headcount backup`.
+
+use serde::Serialize;
+
+use super::Context;
+use super::args::BackupArgs;
+use super::output::{Failure, Form, Output};
+use super::text;
+
+#[derive(Serialize)]
+struct Document {
+    file: String,
+    bytes: u64,
+    rows: u64,
+    sketches: u64,
+}
+
+pub(super) fn run(args: &BackupArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
+    let backup = context.bare_reader()?.backup(&args.file)?;
+    let file = args.file.display().to_string();
+    match output.form() {
+        Form::Json => output.document(&Document {
+            file,
+            bytes: backup.bytes,
+            rows: backup.check.rows,
+            sketches: backup.check.sketches,
+        }),
+        Form::Text => output.line(format_args!(
+            "{file}: {} bytes; {} checked, {} among them: sound",
+            text::count(backup.bytes),
+            text::plural(backup.check.rows, "row", "rows"),
+            text::plural(backup.check.sketches, "sketch", "sketches")
+        )),
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! `headcount metric show`: all about one metric.
+
+use serde::Serialize;
+
+use super::answer::{kind_word, per_value_table};
+use super::args::MetricShowArgs;
+use super::chart::sparkline;
+use super::look::Paint;
+use super::metric::{Evaluated, Listed};
+use super::output::{Failure, Form, Output};
+use super::query::StepDocument;
+use super::table::{Align, Table};
+use super::window::{self, Moment};
+use super::{Context, text};
+use crate::{
+    Answer, Definitions, ErrorKind, Evaluate, MetricDefinition, MetricValue, Query, Reader, Rule, RuleKind,
+    SeriesActivity, TimeFrame, TimeRange, Timestamp, Unit, Window,
+};
+
+/// How many complete weeks are shown.
+const WEEKS: u32 = 12;
+/// So many values of a metric are listed as text; JSON has all.
+const MAX_LISTED_VALUES: usize = 20;
+const WINDOWS: [(Window, &str); 3] =
+    [(Window::Complete, "complete"), (Window::Rolling, "rolling"), (Window::Current, "current")];
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    definition: Listed<'a>,
+    series: Vec<SeriesDocument>,
+    complete: Evaluated<'a>,
+    rolling: Evaluated<'a>,
+    current: Evaluated<'a>,
+    weeks: Vec<StepDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct SeriesDocument {
+    key: String,
+    kind: &'static str,
+    recorded: bool,
+    since: Option<String>,
+    /// The last day on which it moved, as `2026-11-22`.
+    last: Option<String>,
+}
+
+/// All that is shown.
+struct Portrait<'a> {
+    definition: &'a MetricDefinition,
+    series: Vec<(&'a Rule, Option<SeriesActivity>)>,
+    values: [MetricValue; 3],
+    weeks: Vec<Answer>,
+}
+
+pub(super) fn run(args: &MetricShowArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
+    let reader = context.reader()?;
+    let definitions = reader.definitions()?;
+    let now = args.as_of.unwrap_or_else(|| context.now());
+    let portrait = portrait(args, &definitions, &reader, now)?;
+    match output.form() {
+        Form::Json => output.document(&document(&portrait)),
+        Form::Text => print(&portrait, context.moment(args.as_of), output),
+    }
+    Ok(())
+}
+
+fn portrait<'a>(
+    args: &MetricShowArgs,
+    definitions: &'a Definitions,
+    reader: &Reader,
+    now: Timestamp,
+) -> Result<Portrait<'a>, Failure> {
+    let evaluate = |window: Window| {
+        let how = Evaluate { as_of: args.as_of, ..Evaluate::default() };
+        reader.metric_with(&args.key_path, how.window(window))
+    };
+    let [complete, rolling, current] = WINDOWS.map(|(window, _)| evaluate(window));
+    // An unknown one fails here, with the nearest name.
+    let values = [complete?, rolling?, current?];
+    let Some(definition) = definitions.find_metric(&args.key_path) else {
+        return Err(Failure::internal("the metric is gone from its definitions"));
+    };
+    let activity = reader.activity()?;
+    let active = |rule: &Rule| {
+        let is_its = |series: &&SeriesActivity| series.key == rule.key() && series.kind == rule.kind();
+        activity.iter().find(is_its).cloned()
+    };
+    let query = Query::of_metric(definition).range(TimeRange::complete_weeks(now, WEEKS));
+    let weeks = match reader.series(&query, Unit::Week) {
+        Ok(weeks) => weeks,
+        // The reason stands where the value would.
+        Err(error) if error.kind() != ErrorKind::StoreDamaged => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Portrait {
+        definition,
+        series: definition.rules().iter().map(|rule| (rule, active(rule))).collect(),
+        values,
+        weeks,
+    })
+}
+
+fn document<'a>(portrait: &'a Portrait<'_>) -> Document<'a> {
+    let Portrait { definition, series, values: [complete, rolling, current], weeks } = portrait;
+    Document {
+        definition: Listed::of(definition),
+        series: series
+            .iter()
+            .map(|(rule, active)| SeriesDocument {
+                key: rule.key(),
+                kind: kind_word(rule.kind()),
+                recorded: active.as_ref().is_some_and(|series| series.is_recorded),
+                since: active.as_ref().and_then(|series| series.since).map(|at| at.to_string()),
+                last: active.as_ref().and_then(last_day).map(window::date),
+            })
+            .collect(),
+        complete: Evaluated::of(complete),
+        rolling: Evaluated::of(rolling),
+        current: Evaluated::of(current),
+        weeks: weeks.iter().map(StepDocument::of).collect(),
+    }
+}
+
+/// The last day on which a series moved.
+pub(super) fn last_day(series: &SeriesActivity) -> Option<Timestamp> {
+    series.days.map(|days| days.to().plus_seconds(-1))
+}
+
+fn print(portrait: &Portrait<'_>, now: Moment, output: &mut Output<'_>) {
+    let Portrait { definition, series, values, weeks } = portrait;
+    let look = output.look();
+    output.line(look.paint(Paint::Head, &text::name(definition.key_path())));
+    for line in definition.description_text().lines() {
+        output.line(format_args!("  {}", text::safe(line)));
+    }
+    output.line(look.paint(
+        Paint::Aside,
+        &format!(
+            "  {}, {}, {}, {}",
+            definition.time_frame(),
+            definition.data_source(),
+            definition.data_category(),
+            definition.status()
+        ),
+    ));
+    print_values(definition, values, now, output);
+    print_weeks(weeks, now, output);
+    if !series.is_empty() {
+        output.line("\nmade of");
+        let mut table = Table::new(&[Align::Left, Align::Left, Align::Left]).cutting(0);
+        for (rule, active) in series {
+            table.row([
+                rule_words(rule, rule.event()),
+                recorded(active.as_ref(), now),
+                last(active.as_ref(), now),
+            ]);
+        }
+        output.table(&table, "  ");
+    }
+}
+
+fn print_values(
+    definition: &MetricDefinition,
+    values: &[MetricValue; 3],
+    now: Moment,
+    output: &mut Output<'_>,
+) {
+    let look = output.look();
+    let has_windows = matches!(definition.time_frame(), TimeFrame::SevenDays | TimeFrame::TwentyEightDays);
+    let mut table =
+        Table::new(&[Align::Left, Align::Right, Align::Left]).cutting(2).painting(1, Paint::Number);
+    for (metric, (_, name)) in values.iter().zip(WINDOWS).take(if has_windows { 3 } else { 1 }) {
+        match &metric.outcome {
+            Ok(answer) => table.row([
+                if has_windows { name } else { "value" }.to_owned(),
+                text::value(answer),
+                window::of_metric(answer, definition.time_frame(), now),
+            ]),
+            Err(error) => {
+                let reason = error.to_string();
+                output.line(format_args!("\n  no value: {}", reason.trim_end().replace('\n', "\n  ")));
+                return;
+            }
+        }
+    }
+    output.text(format_args!("\n{}", table.render("  ", look)));
+    let first = values.first().and_then(|metric| metric.outcome.as_ref().ok());
+    let per_value = first.and_then(|answer| answer.value.per_value()).filter(|values| !values.is_empty());
+    if let Some(values) = per_value {
+        output.text(format_args!("\n{}", per_value_table(values, MAX_LISTED_VALUES, look)));
+    }
+    if first.is_some_and(|answer| answer.standard_error >= 0.5) {
+        output.line(format_args!("\n  {}", text::LEGEND));
+    }
+}
+
+fn print_weeks(weeks: &[Answer], now: Moment, output: &mut Output<'_>) {
+    let number = |week: &Answer| week.value.number().unwrap_or_default();
+    let (Some(first), Some(last)) = (weeks.first(), weeks.last()) else { return };
+    let max = weeks.iter().map(number).fold(0.0, f64::max);
+    if max <= 0.0 {
+        return;
+    }
+    let all = TimeRange::new(first.window.from(), last.window.to());
+    let when = all.map(|range| window::range(range, now)).unwrap_or_default();
+    let line = output.look().paint(Paint::Bar, &sparkline(weeks.iter().map(number), max));
+    output.line(format_args!("\n  week by week, {when}\n  {line}  up to {}", text::number(max.round())));
+}
+
+/// What a rule counts of these events, in words.
+pub(super) fn rule_words(rule: &Rule, events: &str) -> String {
+    let identifier = rule.identifier().unwrap_or_default();
+    let mut words = match rule.kind() {
+        RuleKind::Sum => format!("sum of value of {events}"),
+        RuleKind::Unique => format!("distinct {identifier} of {events}"),
+        RuleKind::PerValue => format!("{events} by {identifier}"),
+        _ => events.to_owned(),
+    };
+    for (position, (key, value)) in rule.filters().enumerate() {
+        let joint = if position == 0 { "where" } else { "and" };
+        words.push_str(&format!(" {joint} {key} = {}", text::name(&value.to_string())));
+    }
+    words
+}
+
+pub(super) fn recorded(series: Option<&SeriesActivity>, now: Moment) -> String {
+    match series.and_then(|series| Some((series, series.since?))) {
+        None => "not recorded".to_owned(),
+        Some((series, since)) if series.is_recorded => format!("recorded since {}", window::day(since, now)),
+        Some((_, since)) => format!("recorded from {}, not now", window::day(since, now)),
+    }
+}
+
+pub(super) fn last(series: Option<&SeriesActivity>, now: Moment) -> String {
+    match series.and_then(last_day) {
+        None => "never moved".to_owned(),
+        Some(last) => format!("last moved {}", window::day(last, now)),
+    }
+}

@@ -1,0 +1,155 @@
+//! Rows of texts in aligned columns, as narrow as the terminal.
+
+use super::look::{Look, Paint};
+use super::text;
+
+/// Between columns.
+const GAP: &str = "  ";
+/// A column is not cut below this, however narrow the terminal is.
+const NARROWEST: usize = 12;
+
+/// Where the text of a column stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
+/// Rows of texts in aligned columns.
+#[derive(Debug)]
+pub(super) struct Table {
+    aligns: Vec<Align>,
+    rows: Vec<Vec<String>>,
+    has_head: bool,
+    /// The column that gives way on a narrow terminal.
+    elastic: Option<usize>,
+    paints: Vec<(usize, Paint)>,
+}
+
+impl Table {
+    pub(super) fn new(aligns: &[Align]) -> Self {
+        Self { aligns: aligns.to_vec(), rows: Vec::new(), has_head: false, elastic: None, paints: Vec::new() }
+    }
+
+    /// The first row names the columns.
+    pub(super) fn with_head(mut self) -> Self {
+        self.has_head = true;
+        self
+    }
+
+    /// Cuts the texts of this column where the terminal is too narrow for all.
+    pub(super) fn cutting(mut self, column: usize) -> Self {
+        self.elastic = Some(column);
+        self
+    }
+
+    pub(super) fn painting(mut self, column: usize, paint: Paint) -> Self {
+        self.paints.push((column, paint));
+        self
+    }
+
+    pub(super) fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
+    }
+
+    /// The rows, one a line, each behind `indent`.
+    pub(super) fn render(&self, indent: &str, look: Look) -> String {
+        let widths = self.widths(indent, look);
+        let mut text = String::new();
+        for (number, row) in self.rows.iter().enumerate() {
+            let paint_of = |column: usize| match self.paints.iter().find(|(painted, _)| *painted == column) {
+                _ if number == 0 && self.has_head => Some(Paint::Head),
+                paint => paint.map(|(_, paint)| *paint),
+            };
+            text.push_str(
+                render_row(row, &widths, &self.aligns, indent, |column, cell| match paint_of(column) {
+                    Some(paint) => look.paint(paint, cell),
+                    None => cell.to_owned(),
+                })
+                .trim_end(),
+            );
+            text.push('\n');
+        }
+        text
+    }
+
+    fn widths(&self, indent: &str, look: Look) -> Vec<usize> {
+        let mut widths = vec![0; self.aligns.len()];
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = text::columns(cell).max(*width);
+            }
+        }
+        let gaps = GAP.len() * widths.len().saturating_sub(1);
+        let all = text::columns(indent) + widths.iter().sum::<usize>() + gaps;
+        let surplus = look.width.map_or(0, |width| all.saturating_sub(width));
+        if let Some(width) = self.elastic.and_then(|column| widths.get_mut(column)) {
+            *width = width.saturating_sub(surplus).max(NARROWEST.min(*width));
+        }
+        widths
+    }
+}
+
+/// Padding stands outside of what is painted, so that codes of colours take no columns.
+fn render_row(
+    row: &[String],
+    widths: &[usize],
+    aligns: &[Align],
+    indent: &str,
+    paint: impl Fn(usize, &str) -> String,
+) -> String {
+    let mut line = indent.to_owned();
+    for (column, ((cell, &width), align)) in row.iter().zip(widths).zip(aligns).enumerate() {
+        let cell = text::cut(cell, width);
+        let padding = " ".repeat(width.saturating_sub(text::columns(&cell)));
+        let is_empty = cell.is_empty();
+        let painted = if is_empty { cell } else { paint(column, &cell) };
+        match align {
+            Align::Left => line.extend([painted, padding]),
+            Align::Right => line.extend([padding, painted]),
+        }
+        line.push_str(GAP);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let mut table = Table::new(&[Align::Left, Align::Right, Align::Left]).cutting(0);
+        table.row(["é", "1", "x"]);
+        table.row(["統計", "1,000", ""]);
+        table.row(["a name that is long", "12", "y"]);
+        table
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let wide = "  é                        1  x\n  統計                 1,000\n  a name that is long     12  y\n";
+        assert_eq!(table().render("  ", Look::PLAIN), wide);
+    }
+
+    #[test]
+    fn one_column_gives_way_on_a_narrow_terminal() {
+        let narrow = Look { width: Some(26), ..Look::PLAIN };
+        let rendered = table().render("", narrow);
+        assert_eq!(
+            rendered,
+            "é                    1  x\n統計             1,000\na name that is…     12  y\n"
+        );
+        assert!(rendered.lines().all(|line| text::columns(line) <= 26));
+        let rendered = table().render("", Look { width: Some(3), ..Look::PLAIN });
+        assert!(rendered.contains("a name that…"), "{rendered}");
+    }
+
+    #[test]
+    fn colours_change_no_alignment() {
+        let colourful = Look { has_colour: true, ..Look::PLAIN };
+        let rendered = table().with_head().painting(1, Paint::Number).render("", colourful);
+        let plain: String = anstream::adapter::strip_str(&rendered).to_string();
+        assert_ne!(plain, rendered);
+        assert_eq!(plain, table().render("", Look::PLAIN));
+    }
+}
