@@ -1,6 +1,7 @@
 //! Upkeep: what is written to a store besides events, without tracking any.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 use crate::report::reader::Reader;
@@ -49,8 +50,10 @@ impl Upkeep {
     /// As [`Reader::open`], and [`ErrorKind::ReadOnly`] where the store cannot be written.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let (path, clock) = (path.as_ref(), Clock::system());
-        let reader = Reader::open(path)?;
-        let (writer, _) = sqlite::open(path, clock.now())?;
+        // Opening for writing would create it.
+        Reader::open(path)?;
+        let (writer, storage) = sqlite::open(path, clock.now())?;
+        let reader = Reader::new(Arc::new(storage), clock.clone(), None);
         Ok(Self { writer, reader, clock })
     }
 

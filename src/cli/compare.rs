@@ -80,7 +80,7 @@ impl Compared {
             Earlier::Mark(name) => Some(reader.find_mark(name).map_err(|error| {
                 let is_unknown = error.kind() == ErrorKind::UnknownMark;
                 let failure = Failure::from(error);
-                if is_unknown { failure.advise("; `previous` is the time before") } else { failure }
+                if is_unknown { failure.advise(" (`previous` is the time before)") } else { failure }
             })?),
         };
         let against = mark.as_ref().map_or(Against::Previous, |mark| Against::Instant(mark.at));

@@ -1,7 +1,6 @@
 //! The command line: as the `headcount` binary, and mounted inside a host program's own.
 //!
-//! Data goes to stdout and everything else to stderr. With `--json` stdout has one JSON document and stderr nothing but errors,
-//! each `{"error":{"kind","message"}}`.
+//! Data goes to stdout and everything else to stderr.
 //!
 //! | exit code | |
 //! |---|---|
@@ -11,7 +10,9 @@
 //! | 3 | definitions are invalid or missing |
 //! | 4 | the store is busy |
 //! | 5 | the store is damaged or newer |
-//! | 130 | interrupted, as shells report it; an import that is repeated goes on where it was |
+//! | 130 | interrupted; an import that is repeated goes on where it was |
+//!
+#![doc = include_str!("json.md")]
 
 mod answer;
 mod args;

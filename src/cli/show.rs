@@ -197,6 +197,9 @@ fn print_values(
 
 fn print_weeks(weeks: &[Answer], now: Moment, output: &mut Output<'_>) {
     let number = |week: &Answer| week.value.number().unwrap_or_default();
+    // Weeks that ended before anybody counted have no place.
+    let begun = weeks.iter().position(|week| week.since < week.window.to()).unwrap_or(weeks.len());
+    let weeks = weeks.get(begun..).unwrap_or_default();
     let (Some(first), Some(last)) = (weeks.first(), weeks.last()) else { return };
     let max = weeks.iter().map(number).fold(0.0, f64::max);
     if max <= 0.0 {

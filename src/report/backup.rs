@@ -47,7 +47,7 @@ impl Reader {
         if fs::symlink_metadata(path).is_ok() {
             return Err(Error::new(
                 ErrorKind::Usage,
-                format!("{}: there is something already; name a file that does not exist", path.display()),
+                format!("{}: there is a file already; name one that does not exist", path.display()),
             ));
         }
         let unfinished = Unfinished::beside(path)?;
