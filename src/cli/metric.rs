@@ -78,7 +78,7 @@ pub(super) fn list(context: &Context, output: &mut Output<'_>) -> Result<(), Fai
             output.document(&List { metrics: definitions.metrics().map(Listed::of).collect() });
         }
         Form::Text => {
-            let mut table = Table::new(&[Align::Left; 5]).with_head().cutting(4);
+            let mut table = Table::new(&[Align::Left; 5]).with_head().cutting(4).sparing(&[3, 1]);
             table.row(["KEY PATH", "KIND", "TIME", "STATUS", "DESCRIPTION"]);
             for metric in definitions.metrics() {
                 let kind = metric.kind().map_or_else(|| metric.data_source().as_str(), kind_word);

@@ -261,7 +261,7 @@ fn print_series(activity: &[SeriesActivity], is_all: bool, now: Moment, output: 
     // What moved last stands first.
     sorted.sort_by_key(|series| std::cmp::Reverse(last_day(series)));
     let shown = if is_all { sorted.len() } else { MAX_SERIES };
-    let mut table = Table::new(&[Align::Left; 5]).cutting(0);
+    let mut table = Table::new(&[Align::Left; 5]).cutting(0).sparing(&[2, 4, 1]);
     for series in sorted.iter().take(shown) {
         table.row([
             text::name(&series.key),

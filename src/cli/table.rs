@@ -23,12 +23,21 @@ pub(super) struct Table {
     has_head: bool,
     /// The column that gives way on a narrow terminal.
     elastic: Option<usize>,
+    /// The columns that are left out, one after the other, where cutting that one is not enough.
+    dispensable: Vec<usize>,
     paints: Vec<(usize, Paint)>,
 }
 
 impl Table {
     pub(super) fn new(aligns: &[Align]) -> Self {
-        Self { aligns: aligns.to_vec(), rows: Vec::new(), has_head: false, elastic: None, paints: Vec::new() }
+        Self {
+            aligns: aligns.to_vec(),
+            rows: Vec::new(),
+            has_head: false,
+            elastic: None,
+            dispensable: Vec::new(),
+            paints: Vec::new(),
+        }
     }
 
     /// The first row names the columns.
@@ -40,6 +49,12 @@ impl Table {
     /// Cuts the texts of this column where the terminal is too narrow for all.
     pub(super) fn cutting(mut self, column: usize) -> Self {
         self.elastic = Some(column);
+        self
+    }
+
+    /// Leaves these columns out, the first one first, where the terminal is too narrow even so.
+    pub(super) fn sparing(mut self, columns: &[usize]) -> Self {
+        self.dispensable = columns.to_vec();
         self
     }
 
@@ -73,18 +88,33 @@ impl Table {
         text
     }
 
-    fn widths(&self, indent: &str, look: Look) -> Vec<usize> {
-        let mut widths = vec![0; self.aligns.len()];
+    /// The width of each column; `None` for those that are left out.
+    fn widths(&self, indent: &str, look: Look) -> Vec<Option<usize>> {
+        let mut widths = vec![Some(0); self.aligns.len()];
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = text::columns(cell).max(*width);
+                *width = Some(text::columns(cell).max(width.unwrap_or_default()));
             }
         }
-        let gaps = GAP.len() * widths.len().saturating_sub(1);
-        let all = text::columns(indent) + widths.iter().sum::<usize>() + gaps;
-        let surplus = look.width.map_or(0, |width| all.saturating_sub(width));
+        let Some(room) = look.width else { return widths };
+        let surplus = |widths: &[Option<usize>]| {
+            let kept = widths.iter().flatten();
+            let all: usize = kept.map(|width| width + GAP.len()).sum();
+            (text::columns(indent) + all).saturating_sub(room + GAP.len())
+        };
+        let elastic =
+            self.elastic.and_then(|column| widths.get(column).copied().flatten()).unwrap_or_default();
+        let can_give = elastic.saturating_sub(NARROWEST);
+        for &column in &self.dispensable {
+            if surplus(&widths) > can_give
+                && let Some(width) = widths.get_mut(column)
+            {
+                *width = None;
+            }
+        }
+        let gives = surplus(&widths).min(can_give);
         if let Some(width) = self.elastic.and_then(|column| widths.get_mut(column)) {
-            *width = width.saturating_sub(surplus).max(NARROWEST.min(*width));
+            *width = Some(elastic - gives);
         }
         widths
     }
@@ -93,13 +123,14 @@ impl Table {
 /// Padding stands outside of what is painted, so that codes of colours take no columns.
 fn render_row(
     row: &[String],
-    widths: &[usize],
+    widths: &[Option<usize>],
     aligns: &[Align],
     indent: &str,
     paint: impl Fn(usize, &str) -> String,
 ) -> String {
     let mut line = indent.to_owned();
-    for (column, ((cell, &width), align)) in row.iter().zip(widths).zip(aligns).enumerate() {
+    for (column, ((cell, width), align)) in row.iter().zip(widths).zip(aligns).enumerate() {
+        let Some(width) = *width else { continue };
         let cell = text::cut(cell, width);
         let padding = " ".repeat(width.saturating_sub(text::columns(&cell)));
         let is_empty = cell.is_empty();
@@ -137,11 +168,24 @@ mod tests {
         let rendered = table().render("", narrow);
         assert_eq!(
             rendered,
-            "é                    1  x\n統計             1,000\na name that is…     12  y\n"
+            "é                     1  x\n統計              1,000\na name that is …     12  y\n"
         );
         assert!(rendered.lines().all(|line| text::columns(line) <= 26));
         let rendered = table().render("", Look { width: Some(3), ..Look::PLAIN });
         assert!(rendered.contains("a name that…"), "{rendered}");
+    }
+
+    #[test]
+    fn columns_that_can_be_spared_go_first_where_cutting_is_not_enough() {
+        let narrow = Look { width: Some(18), ..Look::PLAIN };
+        assert_eq!(
+            table().sparing(&[1]).render("", narrow),
+            "é                x\n統計\na name that is…  y\n"
+        );
+        assert_eq!(
+            table().sparing(&[1]).render("", Look { width: Some(26), ..narrow }),
+            table().render("", Look { width: Some(26), ..narrow })
+        );
     }
 
     #[test]

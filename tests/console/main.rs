@@ -56,7 +56,7 @@ fn subcommands(shell: &Shell, words: &str) -> Vec<String> {
     let is_named = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
     let names = list.lines().filter(is_named).filter_map(|line| line.split_whitespace().next());
     let names = names.filter(|name| *name != "help");
-    names.flat_map(|name| subcommands(shell, &format!("{words} {name}").trim())).collect()
+    names.flat_map(|name| subcommands(shell, format!("{words} {name}").trim())).collect()
 }
 
 #[test]

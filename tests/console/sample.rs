@@ -15,9 +15,15 @@ impl Random {
     fn skewed(&mut self, end: u64) -> u64 {
         self.below(end).min(self.below(end)).min(self.below(end))
     }
-}
 
-const CLIENTS: [&str; 4] = ["web", "web", "ios", "android"];
+    fn client(&mut self) -> &'static str {
+        match self.below(4) {
+            0 | 1 => "web",
+            2 => "ios",
+            _ => "android",
+        }
+    }
+}
 
 /// Lines of an import, in the order of time.
 pub(crate) fn events() -> String {
@@ -35,7 +41,7 @@ pub(crate) fn events() -> String {
             let views =
                 base * if is_night { 1 } else { 2 } + random.below(3) + if day >= 21 { base } else { 0 };
             for _ in 0..views {
-                let (user, client) = (random.skewed(400), CLIENTS[random.below(4) as usize]);
+                let (user, client) = (random.skewed(400), random.client());
                 let (minute, milliseconds) = (random.below(60), 80 + random.skewed(900));
                 writeln!(
                     lines,
@@ -44,8 +50,7 @@ pub(crate) fn events() -> String {
                 .unwrap();
             }
             if random.below(3) == 0 {
-                let (user, project, client) =
-                    (random.skewed(120), random.skewed(9), CLIENTS[random.below(4) as usize]);
+                let (user, project, client) = (random.skewed(120), random.skewed(9), random.client());
                 let (minutes, priority) = (1 + random.skewed(40), 1 + random.below(3));
                 writeln!(
                     lines,
