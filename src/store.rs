@@ -24,7 +24,7 @@ use crate::report::reader::{Reader, stored_definitions};
 use crate::storage::batch::{Batch, Continued, Marking, ProducerId};
 use crate::storage::mark::Mark;
 use crate::storage::sqlite;
-use crate::storage::{Commit, Writer};
+use crate::storage::{Commit, Recording, Writer};
 use crate::time::clock::Clock;
 use crate::time::range::Unit;
 use crate::time::timestamp::Timestamp;
@@ -84,6 +84,7 @@ pub struct Builder {
     place: Place,
     definitions: Option<Definitions>,
     recorded: Vec<Rule>,
+    recording: Recording,
     settings: Settings,
 }
 
@@ -289,6 +290,7 @@ impl Builder {
             place,
             definitions: None,
             recorded: Vec::new(),
+            recording: Recording::default(),
             settings: Settings {
                 clock: Clock::system(),
                 mode: Mode::default(),
@@ -311,6 +313,14 @@ impl Builder {
     /// Records this rule too, besides those that metrics name. May be called several times. Default: none.
     pub fn record(mut self, rule: Rule) -> Self {
         self.recorded.push(rule);
+        self
+    }
+
+    /// Opens the store for imports. Opening otherwise says that every event is tracked from then on, so that answers over later time
+    /// are complete; a program that only imports says nothing of the kind, and leaves what others record as it is. What is tracked
+    /// all the same counts.
+    pub fn for_imports(mut self) -> Self {
+        self.recording = Recording::ByImports;
         self
     }
 
@@ -383,7 +393,7 @@ impl Builder {
             }
         }
         let plan = Plan::compile(&definitions, &recorded)?;
-        let series = writer.register(plan.rules(), now)?;
+        let series = writer.register(plan.rules(), self.recording, now)?;
         writer.keep_definitions(&definitions.to_json()?, &stored::rules_to_json(recorded)?)?;
         let mut names = ValueNames::default();
         for (rule, id) in plan

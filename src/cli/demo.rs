@@ -154,8 +154,11 @@ fn temporary() -> Result<PathBuf, Failure> {
 
 fn find(path: PathBuf) -> Result<Findings, Error> {
     let started = Instant::now();
-    let store =
-        Store::builder(&path).definitions(Definitions::embedded(&DEFINITIONS)?).mode(Mode::Inline).open()?;
+    let store = Store::builder(&path)
+        .definitions(Definitions::embedded(&DEFINITIONS)?)
+        .mode(Mode::Inline)
+        .for_imports()
+        .open()?;
     let report = import::bundled(&store, SOURCE, HISTORY)?;
     store.close()?;
     let took = started.elapsed();

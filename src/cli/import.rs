@@ -100,7 +100,8 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
 }
 
 fn open_store(context: &Context, output: &mut Output<'_>) -> Result<Store, Failure> {
-    let mut builder = Store::builder(&context.store).mode(Mode::Inline).clock(context.clock.clone());
+    let mut builder =
+        Store::builder(&context.store).mode(Mode::Inline).for_imports().clock(context.clock.clone());
     let definitions = context.definitions()?;
     let has_definitions = definitions.is_some();
     if let Some(definitions) = definitions {

@@ -41,6 +41,7 @@ struct SeriesDocument {
     kind: &'static str,
     recorded: bool,
     since: Option<String>,
+    until: Option<String>,
     /// The last day on which it moved, as `2026-11-22`.
     last: Option<String>,
 }
@@ -112,6 +113,7 @@ fn document<'a>(portrait: &'a Portrait<'_>) -> Document<'a> {
                 kind: kind_word(rule.kind()),
                 recorded: active.as_ref().is_some_and(|series| series.is_recorded),
                 since: active.as_ref().and_then(|series| series.since).map(|at| at.to_string()),
+                until: active.as_ref().and_then(|series| series.until).map(|at| at.to_string()),
                 last: active.as_ref().and_then(last_day).map(window::date),
             })
             .collect(),
@@ -231,7 +233,10 @@ pub(super) fn recorded(series: Option<&SeriesActivity>, now: Moment) -> String {
     match series.and_then(|series| Some((series, series.since?))) {
         None => "not recorded".to_owned(),
         Some((series, since)) if series.is_recorded => format!("recorded since {}", window::day(since, now)),
-        Some((_, since)) => format!("recorded from {}, not now", window::day(since, now)),
+        Some((series, since)) => {
+            let until = series.until.unwrap_or(since);
+            format!("recorded {}", window::days(since, until, now))
+        }
     }
 }
 

@@ -91,6 +91,13 @@ pub(super) fn range(range: TimeRange, now: Moment) -> String {
     format!("{first} - {last_text}")
 }
 
+/// The days from one instant to another as [`range`] has them.
+pub(super) fn days(first: Timestamp, last: Timestamp, now: Moment) -> String {
+    let begin = |at: Timestamp| at.plus_seconds(-at.unix_seconds().rem_euclid(DAY));
+    TimeRange::new(begin(first), begin(last).plus_seconds(DAY))
+        .map_or_else(|_| day(first, now), |days| range(days, now))
+}
+
 /// The window of an answer, and whether it is all of it.
 pub(super) fn of_answer(answer: &Answer, now: Moment) -> String {
     format!("{}, {}", range(answer.window, now), state(answer, now))
@@ -106,7 +113,8 @@ pub(super) fn of_metric(answer: &Answer, time_frame: TimeFrame, now: Moment) -> 
 
 /// What a value is about that has no window.
 pub(super) fn all_time(answer: &Answer, now: Moment) -> String {
-    format!("all time, since {}", day(answer.since, now))
+    let partial = if answer.partial { ", partial: not all of it was recorded" } else { "" };
+    format!("all time, since {}{partial}", day(answer.since, now))
 }
 
 /// Whether an answer is about all of its window, or why not.

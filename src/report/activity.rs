@@ -37,6 +37,8 @@ pub struct SeriesActivity {
     pub since: Option<Timestamp>,
     /// Whether it is recorded now.
     pub is_recorded: bool,
+    /// Up to when it was recorded; `None` while it is, and for a series that never was.
+    pub until: Option<Timestamp>,
     /// From the first day with anything to the last; `None` when nothing ever happened, or retention has removed it.
     pub days: Option<TimeRange>,
     /// How many days have anything.
@@ -80,6 +82,7 @@ impl Reader {
                 all.push(SeriesActivity {
                     kind,
                     since: spans.first().map(|span| span.since),
+                    until: spans.last().and_then(|span| span.until),
                     is_recorded: spans.last().is_some_and(|span| span.until.is_none()),
                     days: active.map(|active| {
                         let [first, last] = [active.first_day, active.last_day].map(Day::from_index);

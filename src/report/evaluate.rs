@@ -48,6 +48,9 @@ impl<'a> Evaluation<'a> {
                 Ok(Asked { id, recorded, damaged, property })
             })
             .collect::<Result<Vec<_>, Error>>()?;
+        if let (true, Some(rule)) = (series.iter().all(Asked::is_unrecorded), query.rules.first()) {
+            return Err(unrecorded(rule));
+        }
         Ok(Self {
             snapshot,
             kind,
@@ -142,7 +145,7 @@ impl<'a> Evaluation<'a> {
             let mut answer = self.range(TimeRange::clamped(Timestamp::EPOCH, end))?;
             let first = self.first();
             (answer.window, answer.since) = (TimeRange::clamped(first.min(as_of), as_of), first);
-            answer.partial = over != 0 || first >= as_of;
+            answer.partial = over != 0 || first >= as_of || self.series.iter().any(Asked::is_unrecorded);
             return Ok(answer);
         }
         let mut total = self.nothing();
@@ -167,7 +170,8 @@ impl<'a> Evaluation<'a> {
             }
         }
         let first = self.first();
-        Ok(self.answer(total, TimeRange::clamped(first.min(self.now), self.now), first, false))
+        let partial = self.series.iter().any(Asked::is_unrecorded);
+        Ok(self.answer(total, TimeRange::clamped(first.min(self.now), self.now), first, partial))
     }
 
     fn range(&self, range: TimeRange) -> Result<Answer, Error> {
@@ -306,6 +310,11 @@ impl Asked {
         Ok(())
     }
 
+    /// Whether no program tracked its event and no import had it: alone it has no answer, beside others it makes theirs partial.
+    fn is_unrecorded(&self) -> bool {
+        self.recorded.is_empty()
+    }
+
     /// When it was first recorded.
     fn first(&self) -> Timestamp {
         self.recorded.first().map_or(Timestamp::EPOCH, |span| span.since)
@@ -330,6 +339,17 @@ enum Total {
     Sum(Sum),
     Unique(Box<Union>),
     PerValue(BTreeMap<String, BTreeMap<String, u64>>),
+}
+
+#[cold]
+fn unrecorded(rule: &Rule) -> Error {
+    Error::new(
+        ErrorKind::NotRecorded,
+        format!(
+            "nobody has recorded `{}` yet: its definition is known, but no program tracked its event and no import had it",
+            rule.key()
+        ),
+    )
 }
 
 #[cold]

@@ -32,10 +32,26 @@ pub(crate) enum Commit {
     Overtaken,
 }
 
+/// What a writer says of the time from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Recording {
+    /// Every event that happens is tracked.
+    #[default]
+    FromNow,
+    /// Nothing: imports say themselves which time they are about.
+    ByImports,
+}
+
 /// The writing side: one owner, one connection.
 pub(crate) trait Writer: Send {
-    /// Gives each rule its series, in order. From `now` on they are recorded, and other series of the same events are not.
-    fn register(&mut self, rules: &[Rule], now: Timestamp) -> Result<Vec<SeriesId>, Error>;
+    /// Gives each rule its series, in order. Where it goes on with [`Recording::FromNow`] they are recorded from `now` on, and other
+    /// series of the same events are not.
+    fn register(
+        &mut self,
+        rules: &[Rule],
+        recording: Recording,
+        now: Timestamp,
+    ) -> Result<Vec<SeriesId>, Error>;
 
     /// The values that a per-value series already has.
     fn value_names(&mut self, series: SeriesId) -> Result<Vec<String>, Error>;

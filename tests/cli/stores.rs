@@ -22,7 +22,8 @@ fn stats_tell_what_became_of_all_events() {
     assert_eq!(activity.len(), 10);
     assert_eq!(
         activity[2],
-        json!({"key": "issue_created", "kind": "count", "recorded": true, "since": "2024-03-04T10:00:00Z",
+        json!({"key": "issue_created", "kind": "count", "recorded": false, "since": "2024-03-04T10:00:00Z",
+            "until": "2024-03-13T08:00:00Z",
             "first": "2024-03-04", "last": "2024-03-05", "active_days": 2})
     );
     assert_eq!(

@@ -24,7 +24,7 @@ use crate::ingest::tracker::Tracker;
 use crate::plan::Plan;
 use crate::storage::batch::{Batch, ProducerId, SeriesId};
 use crate::storage::sqlite::{self, SqliteReader, SqliteWriter};
-use crate::storage::{Commit, Reader, Writer};
+use crate::storage::{Commit, Reader, Recording, Writer};
 use crate::time::bucket::Bucket;
 use crate::time::clock::{Clock, ManualClock};
 use crate::time::timestamp::Timestamp;
@@ -72,8 +72,13 @@ struct FaultyWriter {
 }
 
 impl Writer for FaultyWriter {
-    fn register(&mut self, rules: &[Rule], now: Timestamp) -> Result<Vec<SeriesId>, Error> {
-        self.sound.register(rules, now)
+    fn register(
+        &mut self,
+        rules: &[Rule],
+        recording: Recording,
+        now: Timestamp,
+    ) -> Result<Vec<SeriesId>, Error> {
+        self.sound.register(rules, recording, now)
     }
 
     fn value_names(&mut self, series: SeriesId) -> Result<Vec<String>, Error> {
@@ -146,7 +151,7 @@ impl Bench {
         let recorded = [Rule::unique("build_finished", "user"), Rule::sum("build_finished")];
         let plan = Plan::compile(&definitions, &recorded).unwrap();
         let (mut sound, reader) = sqlite::in_memory(now).unwrap();
-        let ids = sound.register(plan.rules(), now).unwrap();
+        let ids = sound.register(plan.rules(), Recording::FromNow, now).unwrap();
         let series = plan.rules().iter().map(Rule::kind).zip(ids.iter().copied()).collect();
         let target = Target {
             plan: Arc::new(plan),

@@ -12,7 +12,7 @@ use crate::storage::sqlite::failure::{During, damaged, failed};
 use crate::storage::sqlite::schema::kind_code;
 use crate::storage::sqlite::{marks, sketches, spans};
 use crate::storage::sum::Sum;
-use crate::storage::{Commit, MAX_VALUES_PER_SERIES, OVERFLOW_VALUE, Writer};
+use crate::storage::{Commit, MAX_VALUES_PER_SERIES, OVERFLOW_VALUE, Recording, Writer};
 use crate::time::bucket::Bucket;
 use crate::time::timestamp::Timestamp;
 
@@ -33,7 +33,12 @@ impl SqliteWriter {
 }
 
 impl Writer for SqliteWriter {
-    fn register(&mut self, rules: &[Rule], now: Timestamp) -> Result<Vec<SeriesId>, Error> {
+    fn register(
+        &mut self,
+        rules: &[Rule],
+        recording: Recording,
+        now: Timestamp,
+    ) -> Result<Vec<SeriesId>, Error> {
         let mut connection = self.connection.lock();
         let transaction = begin(&mut connection)?;
         let mut ids = Vec::with_capacity(rules.len());
@@ -47,10 +52,14 @@ impl Writer for SqliteWriter {
                 .prepare_cached(FIND_SERIES)
                 .and_then(|mut find| find.query_row(params![key, kind], |row| row.get(0).map(SeriesId)))
                 .during("reading the series")?;
-            spans::add(&transaction, id, now, None)?;
+            if recording == Recording::FromNow {
+                spans::add(&transaction, id, now, None)?;
+            }
             ids.push(id);
         }
-        spans::end_others(&transaction, rules, &ids, now)?;
+        if recording == Recording::FromNow {
+            spans::end_others(&transaction, rules, &ids, now)?;
+        }
         transaction
             .execute(FORGET_PRODUCERS, params![now.unix_seconds() - PRODUCER_KEPT_SECONDS])
             .during("forgetting ended producers")?;
