@@ -33,9 +33,37 @@
 //!
 //! # What blocks
 //!
-//! [`Tracker::track`] never waits for the disk, unless [`Overflow::Wait`] asks for it or the store is in [`Mode::Inline`].
-//! [`Store::flush`], [`Store::close`], [`Store::import`] and all answers do I/O: call them from a blocking context, not from an
-//! async worker. Dropping the last [`Store`] closes it within 5 seconds.
+//! | call | waits |
+//! |---|---|
+//! | [`Tracker::track`], [`Tracker::try_track`] | for nothing but short locks; with [`Overflow::Wait`] for room in a full queue, up to its limit; in [`Mode::Inline`] for flushes and, when memory is full, the disk |
+//! | [`Tracker::event`], [`Store::tracker`], [`Store::stats`] | for nothing but short locks |
+//! | [`Store::flush`] | for the disk |
+//! | [`Store::close`], dropping the last [`Store`] | for the disk, up to 30 and up to 5 seconds |
+//! | [`Builder::open`], [`Store::import`] | for the disk and the input |
+//! | answers: [`Store::value`], [`Store::series`], [`Store::metric`], all of [`Reader`] | for other answers of the same reader, and for the disk when the system has not cached the file |
+//!
+//! What waits for the disk also waits for another process that writes the file, 10 seconds a transaction; then it fails with
+//! [`ErrorKind::StoreBusy`].
+//!
+//! # In an async program
+//!
+//! Track in the handlers as it stands, with the default [`Mode`] and [`Overflow`]. Leave everything else to threads that may block,
+//! in tokio with `spawn_blocking(move || store.metric(..))`. At the end let the requests finish, then close with
+//! `spawn_blocking(move || store.close())`; left to `Drop`, closing would hold up a worker. `examples/axum` in the repository is
+//! such a service.
+//!
+//! # How a process ends
+//!
+//! - [`Store::close`] commits everything and says what became of it. It is the end to choose.
+//! - A return from `main` drops the last [`Store`], unless it is in a `static` or a thread still has a clone: everything is
+//!   committed, within 5 seconds, and errors are only logged.
+//! - [`std::process::exit`], an abort and a signal that ends the process run no `Drop`. What was tracked since the last commit is
+//!   lost: ordinarily the flush interval, 1 second by default, and the time of a commit; in [`Mode::Inline`] all since the last
+//!   flush. The file stays whole. No signal handler is installed: on SIGTERM and SIGINT call [`Store::close`] yourself, from a
+//!   thread and not in the handler.
+//! - After a fork the child's calls are refused as [`TrackError::Forked`] and [`ErrorKind::Forked`], though up to 256 events of a
+//!   thread may be taken first, and are lost. What the parent tracks is not concerned. A child opens a store of its own; a program
+//!   that makes itself a daemon opens its store after that.
 //!
 //! # What it is not
 //!

@@ -38,8 +38,11 @@ const DEFAULT_CLOSE_LIMIT: Duration = Duration::from_secs(30);
 /// A store of events, open for tracking and for answers. Cheap to clone, and usable from every thread.
 ///
 /// Several processes may have one file open at once. What was tracked before [`Store::flush`] returned is durable; everything
-/// else follows within the flush interval. The last clone that is dropped closes the store, as [`Store::close`] does, within
-/// 5 seconds.
+/// else follows within the flush interval.
+///
+/// The last clone that is dropped closes the store, as [`Store::close`] does, and blocks for it up to 5 seconds; what could not be
+/// stored then is lost and only logged. Where `Drop` does not run, as after [`std::process::exit`], in a signal or for a store in a
+/// `static`, what was tracked since the last commit is lost: call [`Store::close`] before the process ends.
 ///
 /// ```
 /// # fn main() -> Result<(), headcount::Error> {
@@ -111,8 +114,9 @@ impl Store {
         Tracker::new(Arc::clone(self.0.pipeline.shared()))
     }
 
-    /// Blocks until every event that was tracked before this call, on any thread, is durably in the file. Flushes of several
-    /// threads share a commit.
+    /// Blocks until every event that was tracked before this call, on any thread, is durably in the file: for a sync of the disk,
+    /// and for another process that writes up to 10 seconds a try. Flushes of several threads share a commit. In
+    /// [`Mode::Inline`] the commit is made by this call.
     ///
     /// # Errors
     ///
@@ -122,8 +126,8 @@ impl Store {
         self.0.pipeline.flush()
     }
 
-    /// Takes no more events, commits all that were taken, ends the threads, and reports what became of the events. Waits for
-    /// the disk up to 30 seconds. Answers go on.
+    /// Takes no more events, commits all that were taken, ends the threads, and reports what became of the events. Blocks until
+    /// that is done, at most 30 seconds. Answers go on. Closing again reports the same.
     ///
     /// # Errors
     ///
@@ -132,7 +136,8 @@ impl Store {
         self.close_within(DEFAULT_CLOSE_LIMIT)
     }
 
-    /// As [`Store::close`], with another limit.
+    /// As [`Store::close`], with another limit. In [`Mode::Inline`] there is no limit but that of waiting for another process that
+    /// writes, 10 seconds a try: the commit is made by this call.
     ///
     /// # Errors
     ///
@@ -141,7 +146,7 @@ impl Store {
         self.0.pipeline.close(limit)
     }
 
-    /// What became of the events that were tracked through this opened store.
+    /// What became of the events that were tracked through this opened store. Does no I/O.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.0.pipeline.shared().stats()
@@ -151,7 +156,7 @@ impl Store {
     /// counts, also after an import that was interrupted. `input` always begins with the first byte of the source.
     ///
     /// Bad lines are counted by reason and the rest goes on. Each 65,536 lines are committed together with the offset
-    /// behind them. Costs 2 µs a line.
+    /// behind them. Costs 2 µs a line. Blocks until the input has ended and all of it is committed; tracking goes on meanwhile.
     ///
     /// # Errors
     ///
@@ -247,7 +252,7 @@ impl Store {
         &self.0.reader
     }
 
-    /// Answers a query. Events that are not flushed are not in the answer.
+    /// Answers a query. Events that are not flushed are not in the answer. Blocks, as [`Reader`] says.
     ///
     /// # Errors
     ///
@@ -256,7 +261,7 @@ impl Store {
         self.0.reader.value(query)
     }
 
-    /// Answers a query for each step of its range.
+    /// Answers a query for each step of its range. Blocks, as [`Reader`] says.
     ///
     /// # Errors
     ///
@@ -265,7 +270,7 @@ impl Store {
         self.0.reader.series(query, unit)
     }
 
-    /// Evaluates a metric with GitLab's complete weeks, now.
+    /// Evaluates a metric with GitLab's complete weeks, now. Blocks, as [`Reader`] says.
     ///
     /// # Errors
     ///
@@ -274,7 +279,7 @@ impl Store {
         self.0.reader.metric(key_path)
     }
 
-    /// Evaluates a metric with another window, or at another instant.
+    /// Evaluates a metric with another window, or at another instant. Blocks, as [`Reader`] says.
     ///
     /// # Errors
     ///
@@ -348,7 +353,8 @@ impl Builder {
         self
     }
 
-    /// How long events may stay in memory, at the least 1 ms. Default: 1 second.
+    /// How long events may stay in memory, at the least 1 ms. Default: 1 second. In [`Mode::Inline`] they stay until the next
+    /// flush.
     pub fn flush_every(mut self, interval: Duration) -> Self {
         self.settings.flush_every = interval.max(SHORTEST_FLUSH_EVERY);
         self
@@ -360,13 +366,15 @@ impl Builder {
         self
     }
 
-    /// Opens the store, and starts its threads in [`Mode::Background`].
+    /// Opens the store, and starts its threads in [`Mode::Background`]. Blocks for the disk, and for another process that writes
+    /// up to 10 seconds a transaction.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Definitions`] when there are none, or a rule needs what its event does not declare;
     /// [`ErrorKind::StoreNewer`], [`ErrorKind::StoreDamaged`], [`ErrorKind::StoreBusy`], [`ErrorKind::ReadOnly`] and
-    /// [`ErrorKind::Io`] when the file cannot be opened.
+    /// [`ErrorKind::Io`] when the file cannot be opened. [`ErrorKind::Internal`] when the linked SQLite is older than 3.51.3; the
+    /// bundled one is not.
     pub fn open(self) -> Result<Store, Error> {
         let now = self.settings.clock.now();
         if let (Place::File(path), None) = (&self.place, &self.definitions)

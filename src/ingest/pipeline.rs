@@ -39,7 +39,8 @@ pub enum Mode {
     #[default]
     Background,
     /// In the calls themselves, committed by `flush` and `close`, and by the call that finds memory full: no threads, the same
-    /// rows from run to run but for the random ids of the store and its producers. For tests and benchmarks.
+    /// rows from run to run but for the random ids of the store and its producers. For tests and benchmarks: `track` may wait
+    /// for the disk, and nothing is committed by itself.
     Inline,
 }
 
@@ -50,7 +51,8 @@ pub enum Overflow {
     /// It is refused and counted; the caller goes on at once.
     #[default]
     Refuse,
-    /// The caller waits for room, at most so long; then the event is refused and counted.
+    /// The caller sleeps until there is room, at most so long; then the event is refused and counted. Not for the workers of
+    /// an async runtime.
     Wait(Duration),
 }
 

@@ -23,8 +23,15 @@ pub const MAX_AHEAD_SECONDS: i64 = 5 * 60;
 
 /// Takes events. Cheap to clone, and usable from every thread; one tracker for all threads is as fast as one each.
 ///
-/// Tracking never does I/O and never waits for the disk: the event becomes a small record in a buffer of the calling thread. It
-/// is durable after the next flush, by default within a second; [`Store::flush`](crate::Store::flush) says when.
+/// The event becomes a small record in a buffer of the calling thread. It is durable after the next flush, by default within a
+/// second; [`Store::flush`](crate::Store::flush) says when.
+///
+/// Whether a call waits is for the [`Builder`](crate::Builder) to say. By default it never does I/O and never waits for the disk:
+/// with [`Overflow::Refuse`] it holds locks for moments only, also when the queue is full. With [`Overflow::Wait`] it sleeps while the
+/// queue is full, up to the limit. In [`Mode::Inline`](crate::Mode::Inline) a call that finds 256 events in its buffer waits for a
+/// flush that another thread has begun, adds them up, and commits when memory is full.
+///
+/// A tracker does not keep its store open: once that is closed or dropped, events are refused.
 ///
 /// ```
 /// # fn main() -> Result<(), headcount::Error> {
@@ -49,7 +56,7 @@ pub struct Tracker {
     shared: Arc<Shared>,
 }
 
-/// One event's tracker: its name is resolved once. Cheap to clone, and usable from every thread.
+/// One event's tracker: its name is resolved once. Cheap to clone, and usable from every thread. It waits when a [`Tracker`] does.
 ///
 /// ```
 /// # fn main() -> Result<(), headcount::Error> {
@@ -80,7 +87,7 @@ impl Tracker {
         Self { shared }
     }
 
-    /// Tracks an event. What is wrong with it is counted and never fails the caller.
+    /// Tracks an event. What is wrong with it is counted and never fails the caller. [`Tracker`] says when a call may wait.
     ///
     /// # Panics
     ///
@@ -91,7 +98,7 @@ impl Tracker {
         self.shared.never_fail(outcome);
     }
 
-    /// Tracks an event and says why it was not taken.
+    /// Tracks an event and says why it was not taken. [`Tracker`] says when a call may wait.
     ///
     /// # Errors
     ///

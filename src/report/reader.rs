@@ -23,8 +23,11 @@ use crate::time::clock::Clock;
 use crate::time::range::Unit;
 use crate::time::timestamp::Timestamp;
 
-/// Answers from a store file, while other processes write it. It needs no definitions and no aggregator, and never waits
-/// for writers; calls through one reader and its clones take turns.
+/// Answers from a store file, while other processes write it. It needs no definitions and no aggregator.
+///
+/// Opening and every answer read the file and so block: for microseconds when the system has it in memory, for the disk when not.
+/// They do not wait for writers. Calls through one reader and its clones take turns; those of a store in memory also with its
+/// commits.
 ///
 /// ```no_run
 /// use headcount::{Query, Reader};
