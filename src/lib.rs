@@ -97,7 +97,7 @@ pub use definition::{
 pub use error::{Error, ErrorKind, Problem, Severity, TrackError};
 pub use event::id::{Id, PropertyValue};
 pub use event::{Event, MAX_EXTRAS, MAX_TEXT_BYTES};
-pub use ingest::import::{BadLine, ImportReport};
+pub use ingest::import::report::{BadLine, ImportReport};
 pub use ingest::pipeline::{Mistake, Mode, Overflow};
 pub use ingest::source::MAX_LINE_BYTES;
 pub use ingest::stats::Stats;

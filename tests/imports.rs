@@ -1,12 +1,15 @@
 //! Imports: each line counts once, whatever is interrupted, repeated, grown or renamed.
 #![allow(
+    clippy::cast_precision_loss,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "a test stops where it is wrong"
 )]
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
 use headcount::{
@@ -138,7 +141,7 @@ fn bad_lines_are_counted_by_reason_and_the_rest_goes_on() {
     ];
     let text: String = table.iter().map(|(line, _)| format!("{line}\n")).collect();
     let report = store.import("log", text.as_bytes()).unwrap();
-    let mut expected = std::collections::BTreeMap::<&str, u64>::new();
+    let mut expected = BTreeMap::<&str, u64>::new();
     table
         .iter()
         .filter_map(|(_, reason)| *reason)
@@ -148,7 +151,12 @@ fn bad_lines_are_counted_by_reason_and_the_rest_goes_on() {
     assert_eq!(report.blank, 2);
     assert_eq!(report.lines, report.accepted + report.blank + expected.values().sum::<u64>());
     assert_eq!((report.first_bad[0].line, report.first_bad[0].reason), (7, "not_json"));
-    assert_eq!(report.first_bad.len(), 10);
+    let first_bad: Vec<_> = report.first_bad.iter().map(|bad| (bad.line, Some(bad.reason))).collect();
+    let bad = (1..).zip(table).filter(|(_, (_, reason))| reason.is_some());
+    assert_eq!(first_bad, bad.clone().map(|(line, (_, reason))| (line, reason)).collect::<Vec<_>>());
+    for (kept, (_, (line, _))) in report.first_bad.iter().zip(bad) {
+        assert_eq!(kept.beginning, line[..line.len().min(120)]);
+    }
     assert_eq!(views(&store), 5);
     let ledger = store.reader().ledger().unwrap();
     assert_eq!(ledger.stored, 5);
@@ -173,6 +181,23 @@ fn a_half_written_last_line_waits_for_its_rest() {
     assert_eq!((report.accepted, report.already_read, report.lines), (0, 4, 2));
     assert_eq!((report.blank, report.first_bad[0].line), (1, 6), "{unterminated}");
     assert_eq!(views(&store), 4);
+}
+
+#[test]
+fn a_last_line_that_is_too_long_counts_once_and_only_when_it_has_ended() {
+    let store = store();
+    let long = "x".repeat(MAX_LINE_BYTES + 7);
+    for grown in [long.clone(), long.repeat(3)] {
+        let report = store.import("log", (lines(0, 3) + &grown).as_bytes()).unwrap();
+        assert_eq!(report.rejected, [("incomplete_last_line", 1)].into());
+        assert_eq!((report.first_bad[0].line, &*report.first_bad[0].beginning), (4, &long[..120]));
+    }
+    let whole = lines(0, 3) + &long.repeat(3) + "\n" + &lines(3, 5);
+    let report = store.import("log", whole.as_bytes()).unwrap();
+    assert_eq!((report.already_read, report.lines, report.accepted), (3, 3, 2));
+    assert_eq!(report.rejected, [("line_too_long", 1)].into());
+    assert_eq!((report.first_bad[0].line, &*report.first_bad[0].beginning), (4, &long[..120]));
+    assert_eq!((views(&store), store.reader().ledger().unwrap().refused["line_too_long"]), (5, 1));
 }
 
 /// Gives some bytes, then fails.
@@ -291,4 +316,248 @@ fn an_old_log_says_nothing_about_a_rule_that_came_after_a_newer_one() {
     assert!(!total.partial);
     let range = TimeRange::new(at("2020-01-02"), at("2020-02-01")).unwrap();
     assert!(!store.value(&Query::unique("viewed", "user").range(range)).unwrap().partial);
+}
+
+const SEED: u64 = 20_261_122;
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) >> 1).unwrap() % bound
+    }
+}
+
+/// Gives the bytes, and does something when so many of them are given.
+struct Until<'a, F: FnMut()> {
+    text: &'a [u8],
+    left: usize,
+    then: Option<F>,
+}
+
+impl<F: FnMut()> Read for Until<'_, F> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut length = into.len();
+        if self.then.is_some() {
+            length = length.min(self.left);
+            self.left -= length;
+        }
+        if length == 0
+            && let Some(mut then) = self.then.take()
+        {
+            then();
+            length = into.len();
+        }
+        self.text.read(&mut into[..length])
+    }
+}
+
+#[test]
+fn an_import_that_is_stopped_anywhere_continues_there() {
+    let mut random = Random(SEED);
+    let text = lines(0, 150_000);
+    for _ in 0..12 {
+        let cut = random.below(text.len());
+        let store = store();
+        let stop = AtomicBool::new(false);
+        let then = || stop.store(true, Ordering::Relaxed);
+        let input = Until { text: text.as_bytes(), left: cut, then: Some(then) };
+        let first = store.import_until("log", input, &stop).unwrap();
+        assert!(first.stopped, "seed {SEED}, cut {cut}");
+        let whole = text[..cut].bytes().filter(|byte| *byte == b'\n').count() as u64;
+        assert!(whole.abs_diff(first.accepted) <= 1, "seed {SEED}, cut {cut}: {first:?} of {whole}");
+        assert_eq!(views(&store), first.accepted);
+        let second = store.import_until("log", text.as_bytes(), &AtomicBool::new(false)).unwrap();
+        assert_eq!((second.already_read, second.stopped), (first.accepted, false));
+        assert_eq!(first.accepted + second.accepted, 150_000, "seed {SEED}, cut {cut}");
+        assert_eq!(views(&store), 150_000);
+    }
+}
+
+#[test]
+fn an_import_that_is_overtaken_anywhere_goes_on_behind_the_other() {
+    let mut random = Random(SEED);
+    let text = lines(0, 150_000);
+    let mut followed = 0;
+    for _ in 0..24 {
+        let (at, cut) = (random.below(text.len() / 2), random.below(text.len()));
+        let store = store();
+        let mut other = 0;
+        let then = || other = store.import("log", &text.as_bytes()[..cut]).unwrap().accepted;
+        let outcome = store.import("log", Until { text: text.as_bytes(), left: at, then: Some(then) });
+        match outcome {
+            Ok(report) => {
+                followed += 1;
+                assert_eq!(report.accepted + other, 150_000, "seed {SEED}, at {at}, cut {cut}");
+                assert_eq!((report.already_read, report.rejected.len()), (other, 0));
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::StoreBusy, "seed {SEED}, at {at}, cut {cut}: {error}");
+                store.import("log", text.as_bytes()).unwrap();
+            }
+        }
+        assert_eq!(views(&store), 150_000, "seed {SEED}, at {at}, cut {cut}");
+        assert_eq!(store.reader().ledger().unwrap().stored, 150_000);
+    }
+    assert!(followed > 5, "the two never met");
+}
+
+/// What a line is, by its JSON alone.
+fn judged(line: &str) -> Result<serde_json::Value, &'static str> {
+    let Ok(value @ serde_json::Value::Object(_)) = serde_json::from_str::<serde_json::Value>(line) else {
+        return Err(if line.len() > MAX_LINE_BYTES { "line_too_long" } else { "not_json" });
+    };
+    let object = value.as_object().unwrap();
+    let is_id = |key: &str| object.get(key).is_none_or(|id| id.is_string() || id.is_u64() || id.is_i64());
+    let known = ["event", "time", "user", "device", "label", "value", "additional_properties"];
+    let custom = object.get("additional_properties").and_then(|custom| custom.as_object());
+    if line.matches("\"user\":").count() > 1 {
+        return Err("duplicate_key");
+    }
+    let time = object.get("time").map(|time| time.as_str().unwrap_or_default());
+    match object.get("event").and_then(|event| event.as_str()) {
+        None => return Err("no_event"),
+        Some("gone") => return Err("removed_event"),
+        Some("viewed") => {}
+        Some(_) => return Err("unknown_event"),
+    }
+    if object.get("label").is_some_and(|label| !label.is_string()) {
+        return Err("wrong_type");
+    }
+    if object.len() > 64 {
+        return Err("too_many");
+    }
+    if time.is_some_and(|time| time.len() != 20 || !time.ends_with('Z')) {
+        return Err("bad_time");
+    }
+    if time.is_some_and(|time| time > "2026-11-22T10:05:00Z") {
+        return Err("too_future");
+    }
+    if !is_id("user") || !is_id("device") {
+        return Err("bad_id");
+    }
+    if object.keys().any(|key| !known.contains(&&**key)) {
+        return Err("undeclared_identifier");
+    }
+    if custom.is_some_and(|custom| custom.keys().any(|key| !["platform", "label"].contains(&&**key))) {
+        return Err("undeclared_property");
+    }
+    if object.get("label").and_then(|label| label.as_str()).is_some_and(|label| label.len() > 256) {
+        return Err("too_long");
+    }
+    Ok(value)
+}
+
+fn random_line(random: &mut Random) -> String {
+    let user = random.below(5_000);
+    let time = format!(
+        "2020-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        random.below(12) + 1,
+        random.below(28) + 1,
+        random.below(24),
+        random.below(60),
+        random.below(60)
+    );
+    let good = format!("{{\"event\":\"viewed\",\"time\":\"{time}\",\"user\":{user}");
+    let value = random.below(1_000);
+    let label = ["web", "a\\u0070i", "cl\\ti", "ü"][random.below(4)];
+    if random.below(20) > 0 {
+        return match random.below(4) {
+            0 => format!("{good}}}"),
+            1 => format!("{good},\"label\":\"{label}\",\"value\":{value}}}"),
+            2 => format!(
+                "  {good},\"device\":\"d{value}\",\"additional_properties\":{{\"platform\":\"{label}\"}}}}\r"
+            ),
+            _ => format!(
+                "{{\"value\":{value}.0,\"additional_properties\":{{\"label\":\"{label}\"}},\"event\":\"viewed\",\"time\":\"{time}\"}}"
+            ),
+        };
+    }
+    match random.below(15) {
+        0 => good,
+        1 => "[]".to_owned(),
+        2 => "{\"user\":1}".to_owned(),
+        3 => format!("{{\"event\":\"veiwed\",\"user\":{user}}}"),
+        4 => "{\"event\":\"gone\"}".to_owned(),
+        5 => format!("{good},\"user\":{user}}}"),
+        6 => format!("{good},\"label\":{value}}}"),
+        7 => "{\"event\":\"viewed\",\"time\":\"2020-02-30\"}".to_owned(),
+        8 => "{\"event\":\"viewed\",\"time\":\"2026-11-22T10:05:01Z\"}".to_owned(),
+        9 => "{\"event\":\"viewed\",\"user\":4.0}".to_owned(),
+        10 => format!("{good},\"usr\":{user}}}"),
+        11 => format!("{good},\"additional_properties\":{{\"platfrom\":{user}}}}}"),
+        12 => format!("{good},\"label\":\"{}\"}}", "x".repeat(257 + value)),
+        13 => format!("{good}{}}}", (0..70).map(|n| format!(",\"k{n}\":{n}")).collect::<String>()),
+        _ if random.below(100) == 0 => "x".repeat(MAX_LINE_BYTES + 1 + value),
+        _ => String::new(),
+    }
+}
+
+#[test]
+fn what_is_counted_is_what_the_json_of_each_line_says() {
+    let mut random = Random(SEED);
+    let log: Vec<String> = (0..200_000).map(|_| random_line(&mut random)).collect();
+    let mut rejected = BTreeMap::<&str, u64>::new();
+    let mut first_bad = Vec::new();
+    let (mut blank, mut sum, mut users) = (0, 0.0, std::collections::BTreeSet::new());
+    let mut labels = BTreeMap::<String, u64>::new();
+    let mut months = BTreeMap::<String, u64>::new();
+    for (number, line) in (1_u64..).zip(&log) {
+        if line.is_empty() {
+            blank += 1;
+            continue;
+        }
+        match judged(line.trim()) {
+            Ok(event) => {
+                let property = |key: &str| event.get(key).or_else(|| event["additional_properties"].get(key));
+                sum += property("value").map_or(0.0, |value| value.as_f64().unwrap());
+                if let Some(label) = property("label") {
+                    *labels.entry(label.as_str().unwrap().to_owned()).or_default() += 1;
+                }
+                users.extend(event.get("user").map(ToString::to_string));
+                *months.entry(event["time"].as_str().unwrap()[..7].to_owned()).or_default() += 1;
+            }
+            Err(reason) => {
+                let count = rejected.entry(reason).or_default();
+                *count += 1;
+                if *count <= 3 {
+                    first_bad.push((number, reason));
+                }
+            }
+        }
+    }
+    assert_eq!(rejected.len(), 14, "every reason occurs, seed {SEED}: {rejected:?}");
+
+    let clock = ManualClock::new(Timestamp::parse("2026-11-22T10:00:00Z").unwrap());
+    let store = Store::builder_in_memory()
+        .definitions(definitions())
+        .clock(clock)
+        .mode(Mode::Inline)
+        .record(Rule::sum("viewed"))
+        .record(Rule::unique("viewed", "user"))
+        .record(Rule::per_value("viewed", "label"))
+        .open()
+        .unwrap();
+    let text: String = log.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+    let report = store.import("log", text.as_bytes()).unwrap();
+    let found: Vec<_> = report.first_bad.iter().map(|bad| (bad.line, bad.reason)).collect();
+    assert_eq!((report.rejected, found, report.blank), (rejected, first_bad, blank), "seed {SEED}");
+    let total: u64 = months.values().sum();
+    assert_eq!((report.lines, report.accepted, views(&store)), (200_000, total, total));
+    let value = |query: &Query| store.value(query).unwrap().value;
+    assert_eq!(value(&Query::sum("viewed")), headcount::Value::Sum { sum, saturated: false });
+    assert_eq!(value(&Query::per_value("viewed", "label")).per_value(), Some(&labels));
+    let unique = store.value(&Query::unique("viewed", "user")).unwrap();
+    let error = (unique.count().unwrap() as f64 - users.len() as f64).abs();
+    assert!(error <= 5.0 * unique.standard_error.max(1.0), "{unique:?} for {}", users.len());
+    for (month, (first, count)) in months.iter().enumerate() {
+        let from = Timestamp::parse(&format!("{first}-01")).unwrap();
+        let to = Timestamp::parse(&format!("2020-{:02}-29", month + 1)).unwrap();
+        let query = Query::total("viewed").range(TimeRange::new(from, to).unwrap());
+        assert_eq!(store.value(&query).unwrap().count(), Some(*count), "{first}");
+    }
 }

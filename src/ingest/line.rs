@@ -55,46 +55,72 @@ pub(crate) struct Line<'a> {
     customs: Vec<(Cow<'a, str>, Json<'a>)>,
 }
 
-/// Parses one line. Allocates only for texts with escapes and for further identifiers and custom properties.
+/// Parses one line. Allocates only for texts with escapes, for further identifiers and for additional properties.
+///
+/// A line that is no JSON is that and nothing else; of several faults the first one counts.
 pub(crate) fn parse(line: &[u8]) -> Result<Line<'_>, BadShape> {
-    let Entries(entries) = serde_json::from_slice(line).map_err(|_| BadShape::NotJson)?;
-    if entries.len() > MAX_KEYS {
-        return Err(BadShape::TooMany);
-    }
-    let mut parsed = Line::default();
-    let mut named = false;
-    for (position, (key, value)) in entries.iter().enumerate() {
-        if entries.iter().take(position).any(|(earlier, _)| earlier == key) {
-            return Err(BadShape::DuplicateKey);
+    let text = std::str::from_utf8(line).map_err(|_| BadShape::NotJson)?;
+    let Top(parsed) = serde_json::from_str(text).map_err(|_| BadShape::NotJson)?;
+    parsed
+}
+
+/// What a key at the top of a line says; each of the first ones may stand once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Event,
+    Time,
+    User,
+    Project,
+    Namespace,
+    Label,
+    Property,
+    Value,
+    AdditionalProperties,
+    ListIdentifier,
+    Identifier,
+}
+
+impl Field {
+    fn of(key: &str) -> Self {
+        match key {
+            "event" => Self::Event,
+            "time" => Self::Time,
+            "user" => Self::User,
+            "project" => Self::Project,
+            "namespace" => Self::Namespace,
+            "label" => Self::Label,
+            "property" => Self::Property,
+            "value" => Self::Value,
+            "additional_properties" => Self::AdditionalProperties,
+            LIST_IDENTIFIER => Self::ListIdentifier,
+            _ => Self::Identifier,
         }
-        match &**key {
-            "event" => {
-                parsed.event = value.text(BadShape::NoEvent)?.ok_or(BadShape::NoEvent)?;
-                named = true;
-            }
-            "time" => parsed.time = value.time()?,
-            "user" => parsed.user = value.id()?,
-            "project" => parsed.project = value.id()?,
-            "namespace" => parsed.namespace = value.id()?,
-            "label" => set(&mut parsed.label, value.text(BadShape::WrongType)?)?,
-            "property" => set(&mut parsed.property, value.text(BadShape::WrongType)?)?,
-            "value" => set(&mut parsed.value, value.number()?)?,
-            "additional_properties" => parsed.add_properties(value)?,
-            LIST_IDENTIFIER if matches!(value, Json::List | Json::Null) => {}
-            _ => parsed.identifiers.push((key.clone(), value.id()?)),
-        }
     }
-    if !named {
-        return Err(BadShape::NoEvent);
+
+    fn bit(self) -> u16 {
+        1 << self as u16
     }
-    if parsed.identifiers.len() + parsed.customs.len() > MAX_EXTRAS {
-        return Err(BadShape::TooMany);
-    }
-    Ok(parsed)
 }
 
 impl<'a> Line<'a> {
-    fn add_properties(&mut self, properties: &Json<'a>) -> Result<(), BadShape> {
+    fn set(&mut self, field: Field, key: Cow<'a, str>, value: Json<'a>) -> Result<(), BadShape> {
+        match field {
+            Field::Event => self.event = value.text(BadShape::NoEvent)?.ok_or(BadShape::NoEvent)?,
+            Field::Time => self.time = value.time()?,
+            Field::User => self.user = value.id()?,
+            Field::Project => self.project = value.id()?,
+            Field::Namespace => self.namespace = value.id()?,
+            Field::Label => set(&mut self.label, value.text(BadShape::WrongType)?)?,
+            Field::Property => set(&mut self.property, value.text(BadShape::WrongType)?)?,
+            Field::Value => set(&mut self.value, value.number()?)?,
+            Field::AdditionalProperties => self.add_properties(value)?,
+            Field::ListIdentifier if matches!(value, Json::List | Json::Null) => {}
+            Field::ListIdentifier | Field::Identifier => self.identifiers.push((key, value.id()?)),
+        }
+        Ok(())
+    }
+
+    fn add_properties(&mut self, properties: Json<'a>) -> Result<(), BadShape> {
         let entries = match properties {
             Json::Null => return Ok(()),
             Json::Object(entries) if entries.len() > MAX_KEYS => return Err(BadShape::TooMany),
@@ -106,8 +132,8 @@ impl<'a> Line<'a> {
                 return Err(BadShape::DuplicateKey);
             }
             match &**key {
-                "label" => set(&mut self.label, value.text(BadShape::WrongType)?)?,
-                "property" => set(&mut self.property, value.text(BadShape::WrongType)?)?,
+                "label" => set(&mut self.label, value.clone().text(BadShape::WrongType)?)?,
+                "property" => set(&mut self.property, value.clone().text(BadShape::WrongType)?)?,
                 "value" => set(&mut self.value, value.number()?)?,
                 _ => match value {
                     Json::Null => {}
@@ -170,10 +196,10 @@ enum Json<'a> {
 }
 
 impl<'a> Json<'a> {
-    fn text(&self, otherwise: BadShape) -> Result<Option<Cow<'a, str>>, BadShape> {
+    fn text(self, otherwise: BadShape) -> Result<Option<Cow<'a, str>>, BadShape> {
         match self {
             Self::Null => Ok(None),
-            Self::Text(text) => Ok(Some(text.clone())),
+            Self::Text(text) => Ok(Some(text)),
             _ => Err(otherwise),
         }
     }
@@ -190,9 +216,9 @@ impl<'a> Json<'a> {
     }
 
     /// Texts and integers are identifiers; `42.0`, booleans, lists and objects are none.
-    fn id(&self) -> Result<Self, BadShape> {
+    fn id(self) -> Result<Self, BadShape> {
         match self {
-            Self::Null | Self::Text(_) | Self::Signed(_) | Self::Unsigned(_) => Ok(self.clone()),
+            Self::Null | Self::Text(_) | Self::Signed(_) | Self::Unsigned(_) => Ok(self),
             _ => Err(BadShape::BadId),
         }
     }
@@ -226,14 +252,53 @@ impl<'a> Json<'a> {
 }
 
 /// The top of a line: an object.
-struct Entries<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+struct Top<'a>(Result<Line<'a>, BadShape>);
 
-impl<'de> Deserialize<'de> for Entries<'de> {
+impl<'de> Deserialize<'de> for Top<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Json::deserialize(deserializer)? {
-            Json::Object(entries) => Ok(Self(entries)),
-            _ => Err(serde::de::Error::custom("a line must be a JSON object")),
+        deserializer.deserialize_map(TopVisitor)
+    }
+}
+
+struct TopVisitor;
+
+impl<'de> Visitor<'de> for TopVisitor {
+    type Value = Top<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    /// Reads to the end in any case: only what is JSON as a whole has another fault.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Top<'de>, A::Error> {
+        let mut line = Line::default();
+        let mut fault = None;
+        let (mut seen, mut keys) = (0, 0);
+        while let Some(Key(key)) = map.next_key()? {
+            let value: Json<'_> = map.next_value()?;
+            keys += 1;
+            if keys > MAX_KEYS {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                return Ok(Top(Err(BadShape::TooMany)));
+            }
+            if fault.is_some() {
+                continue;
+            }
+            let field = Field::of(&key);
+            let is_again = match field {
+                Field::Identifier => line.identifiers.iter().any(|(earlier, _)| *earlier == key),
+                _ => seen & field.bit() != 0,
+            };
+            seen |= field.bit();
+            fault = if is_again { Some(BadShape::DuplicateKey) } else { line.set(field, key, value).err() };
         }
+        let extras = line.identifiers.len() + line.customs.len();
+        Ok(Top(match fault {
+            Some(fault) => Err(fault),
+            None if seen & Field::Event.bit() == 0 => Err(BadShape::NoEvent),
+            None if extras > MAX_EXTRAS => Err(BadShape::TooMany),
+            None => Ok(line),
+        }))
     }
 }
 
@@ -303,10 +368,25 @@ struct Key<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Json::deserialize(deserializer)? {
-            Json::Text(text) => Ok(Self(text)),
-            _ => Err(serde::de::Error::custom("a key must be text")),
-        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = Key<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Owned(text.to_owned())))
     }
 }
 

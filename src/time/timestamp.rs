@@ -64,9 +64,10 @@ impl Timestamp {
                 .ok()
                 .and_then(|date| date.and_hms_opt(0, 0, 0))
                 .map(|midnight| midnight.and_utc().timestamp()),
-            _ => DateTime::parse_from_rfc3339(text)
-                .ok()
-                .map(|time| time.timestamp() + i64::from(time.timestamp_subsec_nanos() >= LEAP_NANOSECONDS)),
+            _ => plain_seconds(text.as_bytes()).or_else(|| {
+                let time = DateTime::parse_from_rfc3339(text).ok()?;
+                Some(time.timestamp() + i64::from(time.timestamp_subsec_nanos() >= LEAP_NANOSECONDS))
+            }),
         };
         seconds.and_then(Self::checked).ok_or_else(|| {
             Error::new(
@@ -99,6 +100,37 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+}
+
+/// The seconds of a time as most programs write it, `2026-11-22T10:00:00Z`; `None` for every other form, and for days and
+/// hours that are none. A tenth of the general parser's time, which imports spend on each line.
+fn plain_seconds(text: &[u8]) -> Option<i64> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'Z'] = text
+    else {
+        return None;
+    };
+    let two = |tens: &u8, ones: &u8| {
+        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+        (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
+    };
+    let year = two(y1, y2)? * 100 + two(y3, y4)?;
+    let (month, day) = (two(m1, m2)?, two(d1, d2)?);
+    let (hour, minute, second) = (two(h1, h2)?, two(n1, n2)?, two(s1, s2)?);
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_in_month = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + i64::from(is_leap),
+        _ => 31,
+    };
+    let is_time = (1..=12).contains(&month) && (1..=days_in_month).contains(&day) && hour < 24;
+    if !is_time || minute > 59 || second > 59 {
+        return None;
+    }
+    // Years that begin in March have the leap day at their end; 719,468 days lie between the year 0 and 1970.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let days = year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468;
+    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }
 
 impl fmt::Display for Timestamp {
@@ -137,6 +169,26 @@ mod tests {
         assert_eq!(seconds("2026-11-22T05:30:00-04:30"), 1_795_341_600);
         assert_eq!(seconds("2016-12-31T23:59:60Z"), 1_483_228_800);
         assert_eq!(seconds("9999-12-31T23:59:59Z"), Timestamp::MAX.unix_seconds());
+    }
+
+    #[test]
+    fn the_plain_form_is_read_as_the_general_parser_reads_it() {
+        let general = |text: &str| DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp());
+        for year in [0, 1, 4, 100, 400, 1969, 1970, 1972, 1999, 2000, 2023, 2024, 2100, 9999] {
+            for month in 0..=13 {
+                for day in 0..=32 {
+                    for time in ["00:00:00", "23:59:59", "24:00:00", "10:60:00", "10:0x:00"] {
+                        let text = format!("{year:04}-{month:02}-{day:02}T{time}Z");
+                        assert_eq!(plain_seconds(text.as_bytes()), general(&text), "{text}");
+                    }
+                }
+            }
+        }
+        for text in
+            ["2016-12-31T23:59:60Z", "2026-11-22t10:00:00Z", "2026-11-22T10:00:00.5Z", "2026-11-22T10:00Z"]
+        {
+            assert_eq!(plain_seconds(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]
