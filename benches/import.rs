@@ -65,7 +65,8 @@ fn import_typical(log: &Path, lines: u64) -> f64 {
         .and_then(|all| all.metric(metric("labels", Rule::per_value("page_viewed", "label"))))
         .unwrap();
     let (store, rate) = import(log, definitions, lines);
-    let Value::PerValue(labels) = store.value(&Query::per_value("page_viewed", "label")).unwrap().value else {
+    let Value::PerValue(labels) = store.value(&Query::per_value("page_viewed", "label")).unwrap().value
+    else {
         unreachable!("labels are counted per value")
     };
     for (position, label) in (0..).zip(LABELS) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Cursor, Read};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,12 +12,11 @@ use serde::Serialize;
 
 use super::Context;
 use super::args::ImportArgs;
-use super::look::Look;
+use super::interrupt::Interrupt;
 use super::output::{Exit, Failure, Form, Output};
 use super::progress::Progress;
-use super::table::{Align, Table};
-use super::text;
-use crate::{BadLine, Clock, Error, ErrorKind, ImportReport, Mode, Store, TrackError};
+use super::{refusals, text};
+use crate::{BadLine, Clock, Error, ErrorKind, ImportReport, Mode, Store};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const STDIN: &str = "-";
@@ -45,7 +45,9 @@ struct BadLineDocument {
 /// An input that is open, with the name under which the store remembers it.
 struct Source {
     name: String,
-    input: Box<dyn Read>,
+    file: File,
+    /// The bytes of a regular file.
+    total: Option<u64>,
     /// A regular file that goes by its path: the next one at the path may be another, and this one may have had another.
     path: Option<PathBuf>,
 }
@@ -63,12 +65,18 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
     let sources =
         args.files.iter().map(|file| open(file, args, output)).collect::<Result<Vec<_>, Failure>>()?;
     let store = open_store(context, output)?;
+    let interrupt = Interrupt::listen().map_err(|error| Failure::io(format!("no signals: {error}")))?;
     let mut reports = Vec::with_capacity(sources.len());
     // A file that has changed may take the place of one that was rotated away and comes later: it gets a second chance.
     let mut changed = Vec::new();
+    let mut is_whole = true;
     for source in sources {
-        match import(&store, source, output) {
-            Ok(report) => reports.push(report),
+        match import(&store, source, &interrupt, output) {
+            Ok(report) => {
+                is_whole &= !report.stopped;
+                reports.push(report);
+            }
+            Err(_) if interrupt.has_come() => is_whole = false,
             Err((Some(path), failure)) if failure.is(ErrorKind::SourceChanged) => {
                 changed.push((path, failure));
             }
@@ -81,15 +89,22 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
             output.fail(failure);
             continue;
         }
-        match import(&store, again, output) {
-            Ok(report) => reports.push(report),
+        match import(&store, again, &interrupt, output) {
+            Ok(report) => {
+                is_whole &= !report.stopped;
+                reports.push(report);
+            }
+            Err(_) if interrupt.has_come() => is_whole = false,
             Err((_, failure)) => output.fail(failure),
         }
     }
     store.close()?;
     match output.form() {
         Form::Json => output.document(&Document { sources: reports.iter().map(document).collect() }),
-        Form::Text => print(&reports, output),
+        Form::Text => refusals::print(&reports, output),
+    }
+    if !is_whole {
+        return Err(interrupted(args));
     }
     let refused = reports.iter().flat_map(|report| report.rejected.values()).sum();
     if args.fail_on_bad && refused > 0 {
@@ -122,30 +137,56 @@ fn open_store(context: &Context, output: &mut Output<'_>) -> Result<Store, Failu
     })
 }
 
+/// What Ctrl-C has left.
+fn interrupted(args: &ImportArgs) -> Failure {
+    let is_fresh = args.source.is_none() && args.files.iter().any(|file| file.as_os_str() == STDIN);
+    let message = if is_fresh {
+        "interrupted; the lines read until then are counted, and standard input without --source cannot be continued: \
+         what comes again counts again"
+    } else {
+        "interrupted; the lines read until then are counted, and the same command continues behind them"
+    };
+    Failure::new("interrupted", Exit::Interrupted, message)
+}
+
 /// Imports one source; a failure comes with the path of the file, if it is one.
 fn import(
     store: &Store,
     source: Source,
+    interrupt: &Interrupt,
     output: &mut Output<'_>,
 ) -> Result<ImportReport, (Option<PathBuf>, Failure)> {
-    let Source { name, input, path } = source;
+    let Source { name, file, total, path } = source;
     if let Some(path) = &path {
-        follow(store, &name, path, output).map_err(|failure| (None, failure))?;
+        follow(store, &name, path, interrupt, output).map_err(|failure| (None, failure))?;
     }
-    let input = Progress::of(input, &name, output.form());
-    store.import(&name, input).map_err(|error| (path, error.into()))
+    let progress = Progress::of(&name, total, output.form());
+    let input = interrupt.watch(file).and_then(|file| plain(progress.bytes(file)));
+    let outcome = match input {
+        Ok(input) => {
+            store.import_until(&name, progress.lines(input), interrupt.flag()).map_err(Failure::from)
+        }
+        Err(error) => Err(unreadable(Path::new(&name), &error)),
+    };
+    outcome.map_err(|failure| (path, failure))
 }
 
 /// A file that begins with all that was read of a source under another path continues it: after a rotation in its place, and
 /// beside it where the other file is still there.
-fn follow(store: &Store, name: &str, path: &Path, output: &mut Output<'_>) -> Result<(), Failure> {
+fn follow(
+    store: &Store,
+    name: &str,
+    path: &Path,
+    interrupt: &Interrupt,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     if store.knows_source(name)? {
         return Ok(());
     }
-    let input = File::open(path).and_then(plain).map_err(|error| unreadable(path, &error))?;
+    let open = |path: &Path| File::open(path).and_then(|file| interrupt.watch(file)).and_then(plain);
+    let input = open(path).map_err(|error| unreadable(path, &error))?;
     let Some(known_as) = store.find_source(input)? else { return Ok(()) };
-    let is_there = File::open(&known_as)
-        .and_then(plain)
+    let is_there = open(Path::new(&known_as))
         .is_ok_and(|input| store.find_source(input).is_ok_and(|found| found.is_some()));
     if is_there {
         store.copy_source(&known_as, name)?;
@@ -164,7 +205,9 @@ fn open(path: &Path, args: &ImportArgs, output: &mut Output<'_>) -> Result<Sourc
     let unreadable = |error: std::io::Error| unreadable(path, &error);
     if path.as_os_str() == STDIN {
         let name = args.source.clone().unwrap_or_else(|| fresh_name("stdin", output));
-        return Ok(Source { name, input: plain(std::io::stdin()).map_err(unreadable)?, path: None });
+        // The standard library's has a buffer, which could not be waited for.
+        let file = std::io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?.into();
+        return Ok(Source { name, file, total: None, path: None });
     }
     let file = File::open(path).map_err(unreadable)?;
     let kind = file.metadata().map_err(unreadable)?;
@@ -184,7 +227,7 @@ fn open(path: &Path, args: &ImportArgs, output: &mut Output<'_>) -> Result<Sourc
         None => fresh_name("pipe", output),
     };
     let path = (args.source.is_none() && kind.is_file()).then(|| path.to_owned());
-    Ok(Source { name, input: plain(file).map_err(unreadable)?, path })
+    Ok(Source { name, file, total: kind.is_file().then_some(kind.len()), path })
 }
 
 /// A name that no source has had: what comes under it always counts.
@@ -197,7 +240,7 @@ fn fresh_name(what: &str, output: &mut Output<'_>) -> String {
 }
 
 /// The input itself, or what it is the gzip of.
-fn plain(mut input: impl Read + 'static) -> std::io::Result<Box<dyn Read>> {
+fn plain<'a>(mut input: impl Read + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
     let mut head = Vec::with_capacity(GZIP_MAGIC.len());
     Read::take(&mut input, GZIP_MAGIC.len() as u64).read_to_end(&mut head)?;
     let is_gzip = head == GZIP_MAGIC;
@@ -214,63 +257,6 @@ fn document(report: &ImportReport) -> SourceDocument<'_> {
         already_read: report.already_read,
         rejected: &report.rejected,
         first_bad: report.first_bad.iter().map(bad).collect(),
-    }
-}
-
-fn print(reports: &[ImportReport], output: &mut Output<'_>) {
-    if reports.is_empty() {
-        return;
-    }
-    let right = Align::Right;
-    let mut table = Table::new(&[right, right, right, right, Align::Left]).with_head();
-    table.row(["NEW LINES", "COUNTED", "REFUSED", "READ BEFORE", "SOURCE"]);
-    for report in reports {
-        table.row([
-            text::count(report.lines),
-            text::count(report.accepted),
-            text::count(report.rejected.values().sum()),
-            text::count(report.already_read),
-            report.name.clone(),
-        ]);
-    }
-    output.table(&table, "");
-    for report in reports.iter().filter(|report| !report.rejected.is_empty()) {
-        output.note(refusals(report));
-    }
-}
-
-/// Why lines of a source were refused, and which ones first.
-fn refusals(report: &ImportReport) -> String {
-    let mut table = Table::new(&[Align::Right, Align::Left, Align::Left]);
-    for (reason, count) in &report.rejected {
-        let of_reason = report.first_bad.iter().filter(|bad| bad.reason == *reason);
-        let numbers: Vec<String> = of_reason.map(|bad| bad.line.to_string()).collect();
-        let lines = match numbers.as_slice() {
-            [] => String::new(),
-            [one] => format!("(line {one})"),
-            several => format!("(lines {})", several.join(", ")),
-        };
-        table.row([text::count(*count), (*reason).to_owned(), format!("{} {lines}", explain(reason))]);
-    }
-    format!("refused in {}:\n{}", report.name, table.render("  ", Look::PLAIN).trim_end())
-}
-
-/// What a reason means and what to do.
-fn explain(reason: &str) -> String {
-    let tracking = TrackError::ALL.iter().find(|error| error.reason() == reason);
-    tracking.map_or_else(|| shape(reason).to_owned(), |error| error.to_string())
-}
-
-fn shape(reason: &str) -> &'static str {
-    match reason {
-        "not_json" => "not one JSON object",
-        "no_event" => "no `event`, or not a text",
-        "bad_time" => "`time` is RFC 3339 with an offset, or a number of seconds or milliseconds",
-        "bad_id" => "an identifier is a text or an integer",
-        "duplicate_key" => "a key stands twice",
-        "line_too_long" => "longer than 256 KiB",
-        "incomplete_last_line" => "the last line is cut; it is read when it is whole",
-        _ => "",
     }
 }
 

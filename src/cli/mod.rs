@@ -10,7 +10,7 @@
 //! | 3 | definitions are invalid or missing |
 //! | 4 | the store is busy |
 //! | 5 | the store is damaged or newer |
-//! | 130 | interrupted; an import that is repeated goes on where it was |
+//! | 130 | an import was interrupted by SIGINT or SIGTERM; what it had read is counted, and the same command goes on there |
 //!
 #![doc = include_str!("json.md")]
 
@@ -25,6 +25,7 @@ mod defaults;
 mod definitions;
 mod demo;
 mod import;
+mod interrupt;
 mod look;
 mod mark;
 mod metric;
@@ -32,6 +33,7 @@ mod output;
 mod ping;
 mod progress;
 mod query;
+mod refusals;
 mod show;
 mod stats;
 mod table;

@@ -21,6 +21,7 @@ pub(super) enum Exit {
     Definitions = 3,
     StoreBusy = 4,
     StoreDamaged = 5,
+    Interrupted = 130,
 }
 
 /// In which form a command answers.

@@ -1,68 +1,112 @@
 //! How far an import has come, on a terminal.
 
-use std::io::{IsTerminal, Read, Write};
+use std::cell::{Cell, RefCell};
+use std::io::{Read, Result as IoResult};
 use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::Form;
 use super::text;
 
 /// Short imports show nothing, and long ones do not flicker.
-const SHOWN_EVERY: Duration = Duration::from_millis(300);
+const SHOWN_AFTER: Duration = Duration::from_millis(500);
+const SHOWN_EVERY: Duration = Duration::from_millis(250);
 const MAX_NAME_CHARS: usize = 40;
-const BYTES_PER_MEGABYTE: u64 = 1_000_000;
+const WITH_TOTAL: &str = "{prefix}: {decimal_bytes} of {decimal_total_bytes}, {msg} lines/s, {eta} left";
+const WITHOUT_TOTAL: &str = "{prefix}: {decimal_bytes}, {msg} lines/s";
 
-/// Passes an input on, and says how much of it was read if stderr is a terminal.
-pub(super) struct Progress<R> {
-    input: R,
-    name: String,
-    bytes: u64,
-    shown_at: Instant,
-    /// Characters that stand on the terminal's line.
-    shown: usize,
-    is_shown: bool,
+/// Says how much of a file is read, how fast, and how long it takes still. Nothing where stderr is no terminal, or one that
+/// cannot move its cursor; and nothing is left of it in the end.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    began: Instant,
+    shown_at: Cell<Option<Instant>>,
+    bytes: Cell<u64>,
+    lines: Cell<u64>,
+    /// Taken when it is first shown.
+    target: RefCell<Option<ProgressDrawTarget>>,
 }
 
-impl<R: Read> Progress<R> {
-    pub(super) fn of(input: R, name: &str, form: Form) -> Self {
+impl Progress {
+    /// Of an input of `total` bytes, as they lie in the file, if that is known.
+    pub(super) fn of(name: &str, total: Option<u64>, form: Form) -> Self {
+        Self::on(name, total, (form == Form::Text).then(ProgressDrawTarget::stderr))
+    }
+
+    fn on(name: &str, total: Option<u64>, target: Option<ProgressDrawTarget>) -> Self {
         let name = text::name(name);
         let surplus = name.chars().count().saturating_sub(MAX_NAME_CHARS);
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+        let template = if total.is_some() { WITH_TOTAL } else { WITHOUT_TOTAL };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(name.chars().skip(surplus).collect::<String>());
         Self {
+            bar,
+            began: Instant::now(),
+            shown_at: Cell::default(),
+            bytes: Cell::default(),
+            lines: Cell::default(),
+            target: RefCell::new(target.filter(|target| !target.is_hidden())),
+        }
+    }
+
+    /// Counts the bytes of the file, packed as they are.
+    pub(super) fn bytes<R: Read>(&self, input: R) -> impl Read + use<'_, R> {
+        Counted { input, count: |read: &[u8]| self.passed(read.len() as u64) }
+    }
+
+    /// Counts the lines of what is in the file.
+    pub(super) fn lines<R: Read>(&self, input: R) -> impl Read + use<'_, R> {
+        let is_shown = self.target.borrow().is_some();
+        Counted {
             input,
-            name: name.chars().skip(surplus).collect(),
-            bytes: 0,
-            shown_at: Instant::now(),
-            shown: 0,
-            is_shown: form == Form::Text && std::io::stderr().is_terminal(),
+            count: move |read: &[u8]| {
+                if is_shown {
+                    let lines = read.iter().filter(|byte| **byte == b'\n').count();
+                    self.lines.set(self.lines.get() + lines as u64);
+                }
+            },
         }
     }
-}
 
-impl<R> Progress<R> {
-    fn show(&mut self, line: &str) {
-        let width = self.shown;
-        // Where nobody sees it, progress is not worth an error.
-        let _ = write!(std::io::stderr(), "\r{line:<width$}\r");
-        self.shown = line.chars().count();
-        self.shown_at = Instant::now();
-    }
-}
-
-impl<R: Read> Read for Progress<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.input.read(buffer)?;
-        self.bytes += read as u64;
-        if self.is_shown && self.shown_at.elapsed() >= SHOWN_EVERY {
-            let megabytes = text::count(self.bytes / BYTES_PER_MEGABYTE);
-            self.show(&format!("{}: {megabytes} MB read", self.name));
+    fn passed(&self, bytes: u64) {
+        self.bytes.set(self.bytes.get() + bytes);
+        let waits = match self.shown_at.get() {
+            None => self.began.elapsed() < SHOWN_AFTER,
+            Some(at) => at.elapsed() < SHOWN_EVERY,
+        };
+        if waits {
+            return;
         }
-        Ok(read)
+        self.shown_at.set(Some(Instant::now()));
+        if let Some(target) = self.target.borrow_mut().take() {
+            self.bar.set_draw_target(target);
+        }
+        let milliseconds = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.bar.set_message(text::count(self.lines.get().saturating_mul(1000) / milliseconds.max(1)));
+        self.bar.set_position(self.bytes.get());
     }
 }
 
-impl<R> Drop for Progress<R> {
+impl Drop for Progress {
     fn drop(&mut self) {
-        if self.shown > 0 {
-            self.show("");
-        }
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Passes an input on, and tells what was read.
+struct Counted<R, F> {
+    input: R,
+    count: F,
+}
+
+impl<R: Read, F: FnMut(&[u8])> Read for Counted<R, F> {
+    fn read(&mut self, into: &mut [u8]) -> IoResult<usize> {
+        let read = self.input.read(into)?;
+        (self.count)(into.get(..read).unwrap_or_default());
+        Ok(read)
     }
 }

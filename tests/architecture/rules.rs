@@ -31,9 +31,11 @@ pub(crate) const DOORS: &[(&str, &[&str])] = &[
     ("getrandom", &["src/storage/sqlite/"]),
     ("granit_parser", &["src/definition/"]),
     ("hyperloglogplus", &["src/sketch/"]),
+    ("indicatif", &["src/cli/progress.rs"]),
     ("rusqlite", &["src/storage/sqlite/", "src/ping/sources/sqlite.rs"]),
-    ("rustix", &["src/time/"]),
+    ("rustix", &["src/time/", "src/cli/interrupt.rs"]),
     ("sha2", &["src/ingest/source.rs"]),
+    ("signal_hook", &["src/cli/interrupt.rs"]),
     ("terminal_size", &["src/cli/"]),
     ("unicode_width", &["src/cli/"]),
 ];

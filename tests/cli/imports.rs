@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, EVENTS, gzip};
+use crate::bench::{Bench, EVENTS, Ran, gzip};
 
 #[test]
 fn a_file_counts_once_and_what_it_has_grown_by_counts_too() {
@@ -94,10 +94,14 @@ fn bad_lines_are_counted_by_reason_and_fail_only_on_demand() {
     assert!(ran.out.ends_with("        8        4        5            0  b\n"), "{}", ran.out);
     let refused = "\
 refused in b:
-  1  incomplete_last_line  the last line is cut; it is read when it is whole
-  1  no_event              no `event`, or not a text (line 7)
-  2  not_json              not one JSON object (lines 1, 8)
-  1  unknown_event         no definition declares this event; add its YAML or correct the name (line 6)
+  1  incomplete last line  the last line is cut; it is read when it is whole (line 9)
+                           {\"event\":\"epic_cr
+  1  no event              no `event`, or not a text; name the event (line 7)
+                           {}
+  2  not json              not one JSON object; write one on each line (lines 1, 8)
+                           nonsense
+  1  unknown event         no definition declares this event; add its YAML or correct the name (line 6)
+                           {\"event\":\"isue\"}
 ";
     assert!(ran.err.ends_with(refused), "{}", ran.err);
 
@@ -115,6 +119,7 @@ refused in b:
                 {"line": 6, "reason": "unknown_event"},
                 {"line": 7, "reason": "no_event"},
                 {"line": 8, "reason": "not_json"},
+                {"line": 9, "reason": "incomplete_last_line"},
             ],
         })
     );
@@ -164,4 +169,33 @@ fn a_rotated_log_continues_under_its_new_path() {
     assert_eq!(bench.run(&["import", "copy.log"]).code, 0);
     assert_eq!(bench.run(&["import", "usage.log", "copy.log", "usage.log.1"]).code, 0);
     assert_eq!(total(), 7);
+}
+
+#[test]
+fn several_files_have_a_total_and_bad_lines_cannot_steer_the_terminal() {
+    let bench = Bench::new();
+    bench.write("a", EVENTS);
+    bench.write("b", format!("{EVENTS}{}", "\u{1b}[2J\n".repeat(5)));
+    let ran = bench.run(&["import", "a", "b", "--definitions", "config"]);
+    assert!(ran.out.ends_with("        9        4        5            4  total\n"), "{}", ran.out);
+    let refused = "(lines 5, 6, 7, …)\n               \\u{1b}[2J\n";
+    assert!(ran.err.ends_with(refused), "{}", ran.err);
+}
+
+#[test]
+fn of_two_processes_that_import_one_file_at_once_each_line_counts_once() {
+    let bench = Bench::with_events();
+    let line = "{\"event\":\"epic_created\",\"time\":1710000000,\"user\":7}\n";
+    bench.write("log", line.repeat(200_000));
+    let children = [(); 2].map(|()| bench.command(&["import", "log", "--json"]).spawn().unwrap());
+    let mut accepted = 0;
+    for child in children {
+        let ran = Ran::of(child.wait_with_output().unwrap());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        let source = &serde_json::from_str::<Value>(&ran.out).unwrap()["sources"][0];
+        accepted += source["accepted"].as_u64().unwrap();
+        assert_eq!(source["lines"].as_u64().unwrap() + source["already_read"].as_u64().unwrap(), 200_000);
+    }
+    assert_eq!(accepted, 200_000);
+    assert_eq!(bench.json(&["query", "epic_created"])["value"], 200_001);
 }

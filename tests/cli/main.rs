@@ -7,6 +7,7 @@ mod bench;
 mod definitions;
 mod demo;
 mod imports;
+mod interrupts;
 mod metrics;
 mod queries;
 mod stores;

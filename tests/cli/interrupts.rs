@@ -1,0 +1,144 @@
+//! Imports that are interrupted, and what they show on a terminal.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::bench::{Bench, Ran};
+
+const SEED: u64 = 20_261_122;
+/// More than a pipe holds: whoever has written so much knows that some of it was read.
+const MORE_THAN_A_PIPE: usize = 2 * 1024 * 1024;
+const LINE: &str = "{\"event\":\"epic_created\",\"time\":1710000000,\"user\":7}\n";
+/// How long a process that must end may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn an_import_that_is_interrupted_says_what_it_counted_and_continues() {
+    let text = LINE.repeat(150_000);
+    let mut random = SEED;
+    for signal in ["INT", "TERM", "INT", "INT"] {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let spread = (text.len() - MORE_THAN_A_PIPE) as u64;
+        let cut = MORE_THAN_A_PIPE + usize::try_from((random >> 16) % spread).unwrap();
+        let bench = Bench::with_events();
+        let fifo = bench.path("fifo");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let child = bench.command(&["import", "fifo", "--source", "log", "--json"]).spawn().unwrap();
+        let mut feed = OpenOptions::new().write(true).open(&fifo).unwrap();
+        // The import reads, or waits for more: the pipe stays open.
+        feed.write_all(&text.as_bytes()[..cut]).unwrap();
+        let ran = interrupted(child, signal);
+        drop(feed);
+        assert_eq!(ran.code, 130, "seed {SEED}, cut {cut}: {}", ran.err);
+        let (kind, message) = ran.error();
+        assert_eq!(kind, "interrupted");
+        assert!(message.contains("the same command continues"), "{message}");
+        let first = &serde_json::from_str::<Value>(&ran.out).unwrap()["sources"][0];
+        let counted = first["accepted"].as_u64().unwrap();
+        assert!(counted > 0 && counted <= (cut / LINE.len()) as u64, "seed {SEED}, cut {cut}: {first}");
+        bench.write("log", &text);
+        let second = &bench.json(&["import", "log", "--source", "log"])["sources"][0];
+        assert_eq!(second["already_read"], first["lines"], "seed {SEED}, cut {cut}");
+        assert_eq!(bench.json(&["query", "epic_created"])["value"], 150_001, "seed {SEED}, cut {cut}");
+    }
+}
+
+#[test]
+fn standard_input_that_gives_nothing_more_can_be_interrupted() {
+    let bench = Bench::with_events();
+    let mut child = bench.command(&["import", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut feed = child.stdin.take().unwrap();
+    feed.write_all(LINE.repeat(MORE_THAN_A_PIPE / LINE.len()).as_bytes()).unwrap();
+    feed.write_all(b"{\"event\":").unwrap();
+    asleep(&child);
+    let ran = interrupted(child, "INT");
+    drop(feed);
+    assert_eq!(ran.code, 130);
+    assert!(ran.err.ends_with("cannot be continued: what comes again counts again\n"), "{}", ran.err);
+    assert!(!ran.err.contains("refused"), "{}", ran.err);
+    let counted = (MORE_THAN_A_PIPE / LINE.len()) as u64;
+    assert_eq!(bench.json(&["query", "epic_created"])["value"], counted + 1, "{}", ran.out);
+}
+
+/// Returns when the main thread of a process waits for something, having read what it was given.
+fn asleep(child: &Child) {
+    let begin = Instant::now();
+    let path = format!("/proc/{}/wchan", child.id());
+    while begin.elapsed() < PATIENCE {
+        let waits_for = std::fs::read_to_string(&path).unwrap_or_default();
+        if waits_for.contains("poll") {
+            return;
+        }
+        // Where the kernel does not say, the signal comes at any time, which must be right as well.
+        if waits_for == "0" && begin.elapsed() > Duration::from_secs(1) {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn interrupted(mut child: Child, signal: &str) -> Ran {
+    let kill = Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status().unwrap();
+    assert!(kill.success());
+    let begin = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begin.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("the import did not end after SIG{signal}");
+        }
+        std::thread::yield_now();
+    }
+    Ran::of(child.wait_with_output().unwrap())
+}
+
+/// Feeds an import on a terminal until `is_enough` of what it shows.
+fn shown_on(terminal: &str, is_enough: impl Fn(&str, Duration) -> bool) -> Option<String> {
+    let bench = Bench::with_events();
+    let fifo = bench.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let import = format!("{} import fifo --source log", env!("CARGO_BIN_EXE_headcount"));
+    let mut script = Command::new("script");
+    script.args(["-qec", &import, "/dev/null"]).env("TERM", terminal).current_dir(bench.path(""));
+    // Where there is no `script`, there is no terminal to try it on.
+    let mut child = script.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;
+    let mut screen = child.stdout.take().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let mut bytes = [0; 1024];
+        while let Ok(length @ 1..) = screen.read(&mut bytes) {
+            sender.send(String::from_utf8_lossy(bytes.get(..length).unwrap()).into_owned()).unwrap();
+        }
+    });
+    let mut feed: File = OpenOptions::new().write(true).open(&fifo).unwrap();
+    let (begin, mut shown) = (Instant::now(), String::new());
+    while !is_enough(&shown, begin.elapsed()) && begin.elapsed() < PATIENCE {
+        feed.write_all(LINE.as_bytes()).unwrap();
+        shown.extend(receiver.recv_timeout(Duration::from_millis(20)));
+    }
+    drop(feed);
+    assert!(child.wait().unwrap().success());
+    reader.join().unwrap();
+    shown.extend(receiver.iter());
+    Some(shown)
+}
+
+#[test]
+fn a_long_import_shows_its_progress_and_leaves_nothing_of_it() {
+    let Some(shown) = shown_on("xterm", |shown, _| shown.contains("lines/s")) else { return };
+    let (progress, summary) = shown.rsplit_once("NEW LINES").unwrap();
+    assert!(progress.contains("log: ") && progress.contains(" lines/s"), "{shown:?}");
+    assert!(progress.ends_with("\u{1b}[2K") || progress.ends_with("\u{1b}[K"), "{shown:?}");
+    assert!(!summary.contains("lines/s"), "{shown:?}");
+}
+
+#[test]
+fn a_terminal_that_cannot_move_its_cursor_shows_no_progress() {
+    let long = Duration::from_millis(1_000);
+    let Some(shown) = shown_on("dumb", |_, elapsed| elapsed > long) else { return };
+    assert!(shown.starts_with("NEW LINES"), "{shown:?}");
+}
