@@ -281,6 +281,8 @@ pub struct Problem {
     pub line: u32,
     /// The column in characters, from 1; 0 when the problem belongs to the whole file.
     pub column: u32,
+    /// The column behind the last character that the problem is about, on the same line; 0 when the problem belongs to the whole file.
+    pub end_column: u32,
     /// What is wrong and what to do.
     pub message: String,
 }

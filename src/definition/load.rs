@@ -1,9 +1,9 @@
 //! Loading definitions: a folder, a file, or texts inside the program; with the checks across files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::definition::Definitions;
@@ -12,18 +12,13 @@ use crate::definition::nearest::hint;
 use crate::definition::problems::{Place, Position, Problems};
 use crate::definition::read::metric::ReadMetric;
 use crate::definition::read::rule::RulePlaces;
-use crate::definition::read::{Read, read};
+use crate::definition::read::{Level, Read, read};
 use crate::definition::rule::Rule;
+use crate::definition::walk::Walk;
 use crate::definition::words::MetricStatus;
 use crate::definition::yaml::MAX_FILE_BYTES;
 use crate::error::{Error, ErrorKind, Problem};
 
-/// Most definition files below one folder.
-const MAX_FILES: usize = 10_000;
-/// Most entries of all kinds below one folder: a mistyped path must not read a whole disk.
-const MAX_ENTRIES: usize = 250_000;
-/// Deepest folder below the one that was named.
-const MAX_FOLDER_DEPTH: usize = 32;
 /// Most bytes of all files together.
 const MAX_TOTAL_BYTES: usize = 128 << 20;
 /// Most unknown event names for which the nearest known one is sought.
@@ -43,6 +38,7 @@ const MAX_HINTS: usize = 200;
 pub struct Checked {
     problems: Vec<Problem>,
     definitions: Option<Definitions>,
+    files: usize,
 }
 
 impl Checked {
@@ -50,6 +46,12 @@ impl Checked {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// How many files were found, those that cannot be read included.
+    #[must_use]
+    pub fn files(&self) -> usize {
+        self.files
     }
 
     /// The definitions, if no problem is an error.
@@ -114,13 +116,31 @@ impl Definitions {
     ///
     /// [`ErrorKind::Definitions`] if there is nothing to check at the path. Wrong definitions are no error of this function.
     pub fn check(path: impl AsRef<Path>) -> Result<Checked, Error> {
-        let mut loading = Loading::default();
-        loading.path(path.as_ref())?;
+        Self::check_at(path.as_ref(), Level::Usual)
+    }
+
+    /// [`Definitions::check`], with a warning also for everything that GitLab's JSON schemas refuse and that works here.
+    ///
+    /// Among it are keys that begin with `x-`, keys without a value, other identifiers than GitLab's, `operator: total`, and URLs
+    /// that are none. Not compared are the names of groups and categories: those lists are GitLab's own. Key paths that GitLab
+    /// exempts from a rule of its schemas are held to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Definitions::check`].
+    pub fn check_strict(path: impl AsRef<Path>) -> Result<Checked, Error> {
+        Self::check_at(path.as_ref(), Level::Strict)
+    }
+
+    fn check_at(path: &Path, level: Level) -> Result<Checked, Error> {
+        let mut loading = Loading { level, ..Loading::default() };
+        loading.path(path)?;
+        let files = loading.files;
         let (definitions, problems) = loading.finish();
         let sound = !problems.has_errors();
         let problems = problems.into_sorted();
         let definitions = sound.then(|| Self { warnings: problems.clone(), ..definitions });
-        Ok(Checked { problems, definitions })
+        Ok(Checked { problems, definitions, files })
     }
 }
 
@@ -131,14 +151,21 @@ struct Loading {
     metrics: Vec<ReadMetric>,
     /// Events whose definition has errors, so that what they declare is not known.
     unsound: BTreeSet<String>,
+    level: Level,
+    files: usize,
     total_bytes: usize,
     hints: usize,
 }
 
 impl Loading {
     fn path(&mut self, path: &Path) -> Result<(), Error> {
-        let missing = |source: std::io::Error| {
-            let message = format!("no definitions can be read at {}: {source}", path.display());
+        let missing = |source: io::Error| {
+            let message = match source.kind() {
+                io::ErrorKind::NotFound => {
+                    format!("there is nothing at {}; name the folder of the definitions", path.display())
+                }
+                _ => format!("no definitions can be read at {}: {source}", path.display()),
+            };
             Error::new(ErrorKind::Definitions, message).with_source(source)
         };
         let kind = fs::metadata(path).map_err(missing)?;
@@ -148,7 +175,10 @@ impl Loading {
         }
         let files = Walk::new(&mut self.problems).files(path)?;
         if files.is_empty() && !self.problems.has_errors() {
-            let message = format!("there is no *.yml or *.yaml below {}", path.display());
+            let message = format!(
+                "there is no *.yml or *.yaml below {}; name the folder of the definitions",
+                path.display()
+            );
             return Err(Error::new(ErrorKind::Definitions, message));
         }
         for file in files {
@@ -158,6 +188,7 @@ impl Loading {
     }
 
     fn file(&mut self, path: &Path) {
+        self.files += 1;
         let name: Arc<str> = Arc::from(path.to_string_lossy());
         match bytes_of(path) {
             Ok(bytes) => self.text(&name, &bytes),
@@ -179,6 +210,9 @@ impl Loading {
             let message = format!("the files up to this one have more than {MAX_TOTAL_BYTES} bytes together");
             return self.whole_file(name, message);
         }
+        if let Some(reason) = not_text(bytes) {
+            return self.whole_file(name, reason.to_owned());
+        }
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
@@ -189,7 +223,7 @@ impl Loading {
                 return;
             }
         };
-        match read(name, text, &mut self.problems) {
+        match read(name, text, self.level, &mut self.problems) {
             Some(Read::Event { event, place, sound }) => {
                 if !sound {
                     self.unsound.insert(event.action().to_owned());
@@ -273,7 +307,7 @@ impl Loading {
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
-    let unreadable = |error: std::io::Error| format!("the file cannot be read: {error}");
+    let unreadable = |error: io::Error| format!("the file cannot be read: {error}");
     // Opening a pipe would wait for its other end.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("this is not a regular file; remove it".to_owned());
@@ -284,6 +318,14 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// Why bytes are no text at all, if so. YAML forbids NUL.
+fn not_text(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Some("the file is UTF-16; save it as UTF-8");
+    }
+    bytes.contains(&0).then_some("the file is binary, not YAML; remove it, or name another file")
+}
+
 /// The place behind a valid beginning of a file.
 fn end_of(bytes: &[u8]) -> Position {
     let text = std::str::from_utf8(bytes).unwrap_or_default();
@@ -292,86 +334,6 @@ fn end_of(bytes: &[u8]) -> Position {
     Position {
         line: narrow(text.split('\n').count()),
         column: narrow(last.chars().count().saturating_add(1)),
+        width: 0,
     }
-}
-
-/// The definition files below a folder.
-struct Walk<'a> {
-    problems: &'a mut Problems,
-    files: Vec<PathBuf>,
-    seen: BTreeSet<PathBuf>,
-    entries: usize,
-}
-
-impl<'a> Walk<'a> {
-    fn new(problems: &'a mut Problems) -> Self {
-        Self { problems, files: Vec::new(), seen: BTreeSet::new(), entries: 0 }
-    }
-
-    /// The files in the order of their paths.
-    fn files(mut self, folder: &Path) -> Result<Vec<PathBuf>, Error> {
-        self.folder(folder, 0)?;
-        self.files.sort();
-        Ok(self.files)
-    }
-
-    fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), Error> {
-        if depth > MAX_FOLDER_DEPTH {
-            self.unreadable(folder, format!("folders are nested deeper than {MAX_FOLDER_DEPTH}"));
-            return Ok(());
-        }
-        let entries = fs::canonicalize(folder)
-            .map(|real| self.seen.insert(real))
-            .and_then(|is_new| if is_new { fs::read_dir(folder).map(Some) } else { Ok(None) });
-        let entries = match entries {
-            Ok(Some(entries)) => entries,
-            // A link to a folder that is read already, perhaps one that this folder is in.
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                self.unreadable(folder, format!("the folder cannot be read: {error}"));
-                return Ok(());
-            }
-        };
-        // Sorted, so that of two ways to one folder the same one is always taken.
-        let mut paths = BTreeMap::new();
-        for entry in entries {
-            self.entries += 1;
-            if self.entries > MAX_ENTRIES {
-                return Err(too_many(folder, format!("more than {MAX_ENTRIES} files and folders")));
-            }
-            match entry {
-                Ok(entry) => drop(paths.insert(entry.file_name(), entry.path())),
-                Err(error) => self.unreadable(folder, format!("the folder cannot be read: {error}")),
-            }
-        }
-        for (name, path) in paths {
-            if name.as_encoded_bytes().starts_with(b".") {
-                continue;
-            }
-            let extension = path.extension().map(std::ffi::OsStr::as_encoded_bytes);
-            let is_yaml = matches!(extension, Some(b"yml" | b"yaml"));
-            match fs::metadata(&path) {
-                Ok(kind) if kind.is_dir() => self.folder(&path, depth + 1)?,
-                Ok(_) if is_yaml => {
-                    if self.files.len() == MAX_FILES {
-                        return Err(too_many(folder, format!("more than {MAX_FILES} definition files")));
-                    }
-                    self.files.push(path);
-                }
-                Err(error) if is_yaml => self.unreadable(&path, format!("the file cannot be read: {error}")),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn unreadable(&mut self, path: &Path, reason: String) {
-        let place = Place { file: Arc::from(path.to_string_lossy()), at: Position::default() };
-        self.problems.error(&place, reason);
-    }
-}
-
-fn too_many(folder: &Path, what: String) -> Error {
-    let message = format!("{what}, counted up to {}; name the folder of the definitions", folder.display());
-    Error::new(ErrorKind::Definitions, message)
 }

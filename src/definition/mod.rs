@@ -14,6 +14,8 @@ pub(crate) mod rule;
 #[cfg(feature = "yaml")]
 mod scalar;
 pub(crate) mod stored;
+#[cfg(feature = "yaml")]
+mod walk;
 pub(crate) mod words;
 #[cfg(feature = "yaml")]
 mod yaml;

@@ -20,6 +20,8 @@ pub(in crate::definition) struct Place {
 pub(in crate::definition) struct Position {
     pub(in crate::definition) line: u32,
     pub(in crate::definition) column: u32,
+    /// How many characters of the line belong to it; 0 where that is not known, or is many lines.
+    pub(in crate::definition) width: u32,
 }
 
 impl Place {
@@ -33,7 +35,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.at {
             Position { line: 0, .. } => f.write_str(&self.file),
-            Position { line, column } => write!(f, "{}:{line}:{column}", self.file),
+            Position { line, column, .. } => write!(f, "{}:{line}:{column}", self.file),
         }
     }
 }
@@ -61,8 +63,9 @@ impl Problems {
             let last = *count == MAX_PROBLEMS;
             let message =
                 if last { format!("{message} (further ones are counted, not listed)") } else { message };
-            let (file, Position { line, column }) = (place.file.to_string(), place.at);
-            self.list.push(Problem { severity, file, line, column, message });
+            let (file, Position { line, column, width }) = (place.file.to_string(), place.at);
+            let end_column = if line == 0 { 0 } else { column.saturating_add(width.max(1)) };
+            self.list.push(Problem { severity, file, line, column, end_column, message });
         }
     }
 

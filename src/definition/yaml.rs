@@ -140,7 +140,7 @@ impl Tree {
         let mut parser = Parser::new_from_str_with_options(text, options);
         while let Some(next) = parser.next_event() {
             let (event, span) = next.map_err(|error| syntax_fault(&error, text))?;
-            let at = position(&span.start);
+            let mut at = position(&span.start);
             if let Some(tag) = event.tag().filter(|tag| !is_core(tag)) {
                 return Err(Fault {
                     at,
@@ -159,6 +159,7 @@ impl Tree {
                     }
                 }
                 Event::Scalar(text, style, anchor, tag) => {
+                    at.width = width(&span.start, &span.end);
                     let forced_text = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
                     let value = if style == ScalarStyle::Plain && !forced_text {
                         resolve(&text)
@@ -173,7 +174,10 @@ impl Tree {
                     self.begin(at, anchor, content)?;
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.end()?,
-                Event::Alias(anchor) => self.alias(at, anchor)?,
+                Event::Alias(anchor) => {
+                    at.width = width(&span.start, &span.end);
+                    self.alias(at, anchor)?;
+                }
                 _ => {}
             }
         }
@@ -333,8 +337,16 @@ fn too_deep(at: Position) -> Fault {
 }
 
 fn position(marker: &Marker) -> Position {
-    let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    Position { line: narrow(marker.line()), column: narrow(marker.col().saturating_add(1)) }
+    Position { line: narrow(marker.line()), column: narrow(marker.col().saturating_add(1)), width: 0 }
+}
+
+/// The width of what ends on the line where it begins.
+fn width(start: &Marker, end: &Marker) -> u32 {
+    if start.line() == end.line() { narrow(end.col().saturating_sub(start.col())) } else { 0 }
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn is_core(tag: &granit_parser::Tag) -> bool {

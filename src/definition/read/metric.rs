@@ -2,14 +2,15 @@
 
 use crate::definition::check::{key_path_fault, odd_rule, rules_fault};
 use crate::definition::metric::{MAX_RULES, MetricDefinition, MetricFields, MetricNotes};
-use crate::definition::problems::{Place, Position};
+use crate::definition::problems::{Place, excerpt};
 use crate::definition::read::event::TIERS;
 use crate::definition::read::legacy;
 use crate::definition::read::rule::{self, RulePlaces};
+use crate::definition::read::time_frame::{TimeFrames, read_time_frames};
 use crate::definition::read::{Fields, Keys, Read, Report, describe, mapping, unknown_word};
 use crate::definition::rule::{Rule, RuleKind};
 use crate::definition::words::{DataCategory, DataSource, MetricStatus, Stored, ValueType};
-use crate::definition::yaml::{Entry, Node, Value};
+use crate::definition::yaml::{Entry, Value};
 use crate::time::frame::TimeFrame;
 
 const KEYS: Keys = Keys {
@@ -105,7 +106,7 @@ pub(in crate::definition) fn read(
     check_class(fields, source, kind, report);
 
     let template = MetricFields {
-        key_path: key_path?.to_owned(),
+        key_path: key_path.unwrap_or_default().to_owned(),
         time_frame: TimeFrame::None,
         status: Stored(status),
         data_source: Stored(source),
@@ -117,6 +118,7 @@ pub(in crate::definition) fn read(
         instrumentation_class: fields.owned_text("instrumentation_class", report),
         notes: read_notes(fields, report),
     };
+    key_path?;
     let metrics = frames
         .frames
         .iter()
@@ -180,62 +182,6 @@ fn read_source(fields: Fields<'_>, report: &mut Report<'_>) -> DataSource {
             DataSource::System
         }
     }
-}
-
-struct TimeFrames {
-    frames: Vec<TimeFrame>,
-    /// A list gives key paths with suffixes, a single time frame does not.
-    is_list: bool,
-    at: Position,
-}
-
-fn read_time_frames(fields: Fields<'_>, source: DataSource, report: &mut Report<'_>) -> TimeFrames {
-    let Some(entry) = fields.find("time_frame") else {
-        let message = "`time_frame` is missing; add one of 7d, 28d, all, none or a list such as [7d, 28d]";
-        if source.counts_events() || fields.find("events").is_some() {
-            report.error(fields.at, message.to_owned());
-        } else {
-            report.warning(fields.at, message.to_owned());
-        }
-        return TimeFrames { frames: vec![TimeFrame::None], is_list: false, at: Position::default() };
-    };
-    let mut frames: Vec<TimeFrame> = Vec::new();
-    let (items, is_list) = match &entry.value.value {
-        Value::List(items) => (items.as_slice(), true),
-        _ => (std::slice::from_ref(&entry.value), false),
-    };
-    if items.is_empty() {
-        let message = "`time_frame` is an empty list; name at least one of 7d, 28d, all";
-        report.error(entry.value.at, message.to_owned());
-    }
-    for item in items {
-        match read_time_frame(item, is_list) {
-            Err(message) => report.error(item.at, message),
-            Ok(frame) if frames.contains(&frame) => {
-                report.error(item.at, format!("the time frame {frame} is listed twice; remove one"));
-            }
-            Ok(frame) => frames.push(frame),
-        }
-    }
-    TimeFrames { frames, is_list, at: entry.value.at }
-}
-
-fn read_time_frame(node: &Node, in_list: bool) -> Result<TimeFrame, String> {
-    if let Value::Text(text) = &node.value {
-        match text.parse() {
-            Ok(TimeFrame::None) if in_list => {
-                return Err("`time_frame: none` stands alone; a list holds 7d, 28d and all".to_owned());
-            }
-            Ok(frame) => return Ok(frame),
-            Err(_) => {}
-        }
-    }
-    let found = describe(&node.value);
-    Err(if in_list {
-        format!("a list of time frames holds 7d, 28d and all, found {found}")
-    } else {
-        format!("`time_frame` must be one of 7d, 28d, all, none or a list such as [7d, 28d], found {found}")
-    })
 }
 
 /// The rules of a metric, or why it has none.
@@ -322,14 +268,19 @@ fn check_rules(
     let first = rules.first();
     let uniques = first.is_some_and(|rule| rule.kind() == RuleKind::Unique);
     if uniques && frames.frames.contains(&TimeFrame::All) {
-        let message = "GitLab counts no distinct ones over all time and refuses this; here it has a value";
+        let message = "GitLab counts distinct ones by the week and refuses `all`; it works here, for GitLab write 7d or 28d";
         report.warning(frames.at, message.to_owned());
     }
     let counted = first.and_then(Rule::identifier);
-    let other = rules.iter().position(|rule| uniques && rule.identifier() != counted);
-    if let Some(places) = other.and_then(|position| places.get(position)) {
-        let message = "the rules of this metric count distinct ones of different things; equal values of them count as one";
-        report.warning(places.unique, message.to_owned());
+    let other = rules.iter().zip(places).find(|(rule, _)| uniques && rule.identifier() != counted);
+    if let Some((rule, places)) = other {
+        let (one, another) = (counted.unwrap_or_default(), rule.identifier().unwrap_or_default());
+        let message = format!(
+            "the rules of this metric count different things, `{}` and `{}`; values that are equal count once",
+            excerpt(one),
+            excerpt(another)
+        );
+        report.warning(places.unique, message);
     }
 }
 

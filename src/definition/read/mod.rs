@@ -4,8 +4,12 @@ mod event;
 mod legacy;
 pub(in crate::definition) mod metric;
 pub(in crate::definition) mod rule;
+mod strict;
+mod time_frame;
+mod url;
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::definition::event::EventDefinition;
@@ -23,9 +27,24 @@ pub(in crate::definition) enum Read {
     Metric(Box<ReadMetric>),
 }
 
+/// How much is said about a file that means something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::definition) enum Level {
+    /// What is odd.
+    #[default]
+    Usual,
+    /// Also whatever GitLab's schemas would refuse.
+    Strict,
+}
+
 /// Reads one file; everything that is wrong with it goes to `problems`.
-pub(in crate::definition) fn read(file: &Arc<str>, text: &str, problems: &mut Problems) -> Option<Read> {
-    let mut report = Report { file, problems, errors: 0, warnings: 0 };
+pub(in crate::definition) fn read(
+    file: &Arc<str>,
+    text: &str,
+    level: Level,
+    problems: &mut Problems,
+) -> Option<Read> {
+    let mut report = Report { file, problems, errors: 0, warnings: 0, said: BTreeSet::new() };
     let (root, faults) = yaml::parse(text);
     let broken = root.is_none() && !faults.is_empty();
     for fault in faults {
@@ -50,8 +69,20 @@ pub(in crate::definition) fn read(file: &Arc<str>, text: &str, problems: &mut Pr
     };
     let fields = Fields { entries, at: root.as_ref().map(|node| node.at).unwrap_or_default() };
     match (fields.find("action"), fields.find("key_path")) {
-        (Some(action), None) => event::read(fields, action, &mut report),
-        (None, Some(key_path)) => metric::read(fields, key_path, &mut report),
+        (Some(action), None) => {
+            let read = event::read(fields, action, &mut report);
+            if level == Level::Strict {
+                strict::event(fields, &mut report);
+            }
+            read
+        }
+        (None, Some(key_path)) => {
+            let read = metric::read(fields, key_path, &mut report);
+            if level == Level::Strict {
+                strict::metric(fields, &mut report);
+            }
+            read
+        }
         (Some(_), Some(key_path)) => {
             let message = "a file defines either an event (`action`) or a metric (`key_path`), this one has both; split it";
             report.error(key_path.at, message.to_owned());
@@ -80,11 +111,14 @@ pub(in crate::definition) struct Report<'a> {
     problems: &'a mut Problems,
     errors: usize,
     warnings: usize,
+    /// Where something was said already.
+    said: BTreeSet<Position>,
 }
 
 impl Report<'_> {
     pub(in crate::definition) fn error(&mut self, at: Position, message: String) {
         self.errors += 1;
+        self.said.insert(at);
         if let Some(message) = within_limit(self.errors, "errors", message) {
             self.problems.error(&self.place(at), message);
         }
@@ -92,8 +126,16 @@ impl Report<'_> {
 
     pub(in crate::definition) fn warning(&mut self, at: Position, message: String) {
         self.warnings += 1;
+        self.said.insert(at);
         if let Some(message) = within_limit(self.warnings, "warnings", message) {
             self.problems.warning(&self.place(at), message);
+        }
+    }
+
+    /// A warning of the strict reading, unless something was said of this place already.
+    fn strict(&mut self, at: Position, message: String) {
+        if !self.said.contains(&at) {
+            self.warning(at, message);
         }
     }
 
@@ -168,7 +210,7 @@ impl<'n> Fields<'n> {
             .map(|key| format!("`{key}`"))
             .collect();
         if !missing.is_empty() {
-            let message = format!("GitLab's schema also asks for {}", missing.join(", "));
+            let message = format!("GitLab's schema also asks for {}; add what is known", missing.join(", "));
             report.warning(self.at, message);
         }
     }

@@ -9,7 +9,8 @@ use crate::definition::rule::{MAX_FILTERS, Rule};
 use crate::definition::yaml::{Node, Value};
 
 const KEYS: [&str; 4] = ["name", "unique", "filter", "operator"];
-const UNIQUE: [&str; 6] = ["user.id", "project.id", "namespace.id", "label", "property", "value"];
+pub(in crate::definition::read) const UNIQUE: [&str; 6] =
+    ["user.id", "project.id", "namespace.id", "label", "property", "value"];
 const OPERATORS: [&str; 2] = ["sum(value)", "total"];
 
 /// Where the parts of a rule stand.
