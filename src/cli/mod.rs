@@ -31,6 +31,7 @@ mod mark;
 mod metric;
 mod output;
 mod ping;
+mod problems;
 mod progress;
 mod query;
 mod refusals;
@@ -92,7 +93,7 @@ fn execute(command: &Command, context: &Context, output: &mut Output<'_>) -> Res
         Command::Metric(MetricCommand::List) => metric::list(context, output),
         Command::Metric(MetricCommand::Show(args)) => show::run(args, context, output),
         Command::Metric(MetricCommand::Get(args)) => metric::get(args, context, output),
-        Command::Definitions(DefinitionsCommand::Check(args)) => definitions::check(args, output),
+        Command::Definitions(DefinitionsCommand::Check(args)) => definitions::check(args, context, output),
         Command::Ping(PingCommand::Preview(args)) => ping::preview(args, context, output),
         Command::Check(args) => check::run(args, context, output),
         Command::Backup(args) => backup::run(args, context, output),
@@ -113,6 +114,7 @@ struct Context {
     /// As the host program calls it.
     program_name: String,
     store_variable: String,
+    definitions_variable: String,
     clock: Clock,
 }
 
@@ -133,6 +135,7 @@ impl Context {
             program_name: defaults.program_name().to_owned(),
             program: if is_same { invoked } else { defaults.program_name().to_owned() },
             store_variable: defaults.variable("STORE"),
+            definitions_variable: defaults.variable("DEFINITIONS"),
             carried: defaults.into_definitions(),
         })
     }

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::look::{Look, Paint};
+use super::problems;
 use super::table::Table;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Problem};
 
 /// How a program ends; the worst that happened counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -39,11 +40,13 @@ pub(super) struct Failure {
     kind: &'static str,
     exit: Exit,
     message: String,
+    /// What the message lists behind its first line, for people to see with the lines of the files.
+    problems: Vec<Problem>,
 }
 
 impl Failure {
     pub(super) fn new(kind: &'static str, exit: Exit, message: impl Into<String>) -> Self {
-        Self { kind, exit, message: message.into() }
+        Self { kind, exit, message: message.into(), problems: Vec::new() }
     }
 
     pub(super) fn usage(message: impl Into<String>) -> Self {
@@ -94,7 +97,8 @@ impl From<Error> for Failure {
             ErrorKind::StoreDamaged | ErrorKind::StoreNewer => Exit::StoreDamaged,
             _ => Exit::Failed,
         };
-        Self::new(word(error.kind()), exit, error.to_string())
+        let problems = error.problems().to_vec();
+        Self { problems, ..Self::new(word(error.kind()), exit, error.to_string()) }
     }
 }
 
@@ -210,7 +214,7 @@ impl<'a> Output<'a> {
     /// Reports a failure; a command may go on after it.
     pub(super) fn fail(&mut self, failure: Failure) {
         self.exit = self.exit.max(failure.exit);
-        let Failure { kind, message, .. } = failure;
+        let Failure { kind, message, problems, .. } = failure;
         match self.form {
             Form::Json => {
                 let message = message.trim_end();
@@ -218,8 +222,15 @@ impl<'a> Output<'a> {
                 self.say(format_args!("{error}\n"));
             }
             Form::Text => {
-                let error = self.look_of_notes.paint(Paint::Error, "error:");
-                self.say(format_args!("{error} {}\n", message.trim_end()));
+                let look = self.look_of_notes;
+                let error = look.paint(Paint::Error, "error:");
+                if problems.is_empty() {
+                    self.say(format_args!("{error} {}\n", message.trim_end()));
+                } else {
+                    let first = message.lines().next().unwrap_or_default();
+                    let listed = problems::render(&problems, look);
+                    self.say(format_args!("{error} {first}\n\n{listed}"));
+                }
             }
         }
     }

@@ -45,10 +45,12 @@ Examples:
   {program} metric get counts.issues_weekly --as-of 2026-11-22 --window rolling";
 
 pub(super) const DEFINITIONS_CHECK_HELP: &str = "\
-Exits with 3 if there is an error; with --strict also if there is a warning.
+Exits with 3 if there is an error; with --strict also if there is a warning. --strict warns of all that GitLab's \
+JSON schemas refuse and that works here, but for the names of groups and categories, which are GitLab's own.
 
-Example:
-  {program} definitions check config";
+Examples:
+  {program} definitions check config
+  {program} definitions check --strict config/events/issue_created.yml";
 
 pub(super) const STATS_HELP: &str = "\
 Every event that was ever offered is either stored, refused or lost, the latter two with a reason. With --definitions it also \

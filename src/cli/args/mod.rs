@@ -188,10 +188,10 @@ pub(super) enum DefinitionsCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// The folder, or one file
+    /// The folder, or one file [default: that of --definitions]
     #[arg(value_name = "DIR")]
-    pub(super) folder: PathBuf,
-    /// Let warnings fail too
+    pub(super) folder: Option<PathBuf>,
+    /// Find everything that GitLab's schemas refuse, and let warnings fail too
     #[arg(long)]
     pub(super) strict: bool,
 }
