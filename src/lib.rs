@@ -111,7 +111,7 @@ pub use report::query::{Answer, Query, Value};
 pub use report::reader::{Contents, Ledger, Reader};
 pub use sketch::{Sketch, SketchKind, estimate::Estimate};
 pub use storage::mark::Mark;
-pub use store::{Builder, Store};
+pub use store::{Store, builder::Builder};
 pub use time::clock::{Clock, ManualClock};
 pub use time::frame::{TimeFrame, UnknownTimeFrame};
 pub use time::range::{TimeRange, Unit, Window};

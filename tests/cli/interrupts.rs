@@ -103,7 +103,11 @@ fn shown_on(terminal: &str, is_enough: impl Fn(&str, Duration) -> bool) -> Optio
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let import = format!("{} import fifo --source log", env!("CARGO_BIN_EXE_headcount"));
     let mut script = Command::new("script");
-    script.args(["-qec", &import, "/dev/null"]).env("TERM", terminal).current_dir(bench.path(""));
+    script
+        .args(["-qec", &import, "/dev/null"])
+        .env("TERM", terminal)
+        .env("NO_COLOR", "1")
+        .current_dir(bench.path(""));
     // Where there is no `script`, there is no terminal to try it on.
     let mut child = script.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;
     let mut screen = child.stdout.take().unwrap();
