@@ -63,6 +63,16 @@ fn numbers(line: &str) -> Vec<u64> {
 }
 
 #[test]
+fn the_program_of_the_front_page_prints_what_stands_below_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, out, err) = run(&mut example("first_count", folder.path()));
+    assert_eq!((code, err.as_str()), (0, ""));
+    let readme = include_str!("../README.md");
+    let (_, shown) = readme.split_once("```text\n").unwrap();
+    assert_eq!(out, shown.split("```").next().unwrap());
+}
+
+#[test]
 fn definitions_from_files_and_from_code_give_the_same_metrics() {
     let folder = tempfile::tempdir().unwrap();
     let (code, out, err) = run(&mut example("embedded", folder.path()));

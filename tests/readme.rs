@@ -10,26 +10,25 @@ use headcount::{Definitions, MAX_EXTRAS, MAX_LINE_BYTES, MAX_TEXT_BYTES};
 
 const README: &str = include_str!("../README.md");
 
-fn block(language: &str) -> &'static str {
-    let (_, rest) = README.split_once(&format!("```{language}\n")).unwrap();
-    rest.split_once("```").unwrap().0
+/// The blocks of a language, in their order.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let begin = format!("```{language}\n");
+    README.split(&begin).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
 }
 
 #[test]
-fn the_metric_of_the_front_page_loads_as_it_stands() {
-    let event = "action: issue_created\ninternal_events: true\ndescription: An issue was created\nidentifiers: [user]\n\
-                 additional_properties:\n  label:\n    description: Where\nproduct_group: none\nmilestone: '1.0'\n\
-                 introduced_by_url: https://example.com/1\ntiers: [free]\n";
-    let definitions = Definitions::embedded(&[("event.yml", event), ("metric.yml", block("yaml"))]).unwrap();
+fn the_definitions_of_the_front_page_load_as_they_stand() {
+    let yaml = blocks("yaml");
+    let [event, metric] = yaml[..] else { panic!("{} blocks", yaml.len()) };
+    let definitions = Definitions::embedded(&[("event.yml", event), ("metric.yml", metric)]).unwrap();
     let key_paths: Vec<_> = definitions.metrics().map(headcount::MetricDefinition::key_path).collect();
-    assert_eq!(
-        key_paths,
-        [
-            "redis_hll_counters.count_distinct_user_id_from_issue_created_monthly",
-            "redis_hll_counters.count_distinct_user_id_from_issue_created_weekly"
-        ]
-    );
-    assert_eq!(definitions.warnings(), []);
+    assert_eq!(key_paths, ["counts.urgent_issues_monthly", "counts.urgent_issues_weekly"]);
+}
+
+#[test]
+fn the_program_of_the_front_page_is_the_example_that_the_tests_run() {
+    let example = include_str!("../examples/first_count.rs");
+    assert!(example.ends_with(blocks("rust,no_run")[0]));
 }
 
 #[test]

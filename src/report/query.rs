@@ -1,6 +1,7 @@
 //! What can be asked, and what is answered.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::definition::filter::FilterValue;
 use crate::definition::metric::MetricDefinition;
@@ -188,6 +189,30 @@ impl Answer {
     #[must_use]
     pub fn is_estimate(&self) -> bool {
         matches!(self.value, Value::Unique(_))
+    }
+}
+
+/// The number, with its standard error where that does not round to nothing: `1204 ±9`. Counts per value as `web 2, api 1`, the
+/// largest first.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Value::Count(count) => write!(f, "{count}"),
+            Value::Sum { sum, .. } => write!(f, "{sum}"),
+            Value::Unique(estimate) => match self.standard_error.round() {
+                error if error < 1.0 => write!(f, "{}", estimate.round()),
+                error => write!(f, "{} ±{error}", estimate.round()),
+            },
+            Value::PerValue(properties) => {
+                let mut counts: Vec<_> = properties.values().flatten().collect();
+                counts.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+                for (position, (value, count)) in counts.into_iter().enumerate() {
+                    let gap = if position == 0 { "" } else { ", " };
+                    write!(f, "{gap}{value} {count}")?;
+                }
+                Ok(())
+            }
+        }
     }
 }
 

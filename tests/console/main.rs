@@ -38,6 +38,11 @@ fn holds(path: &str) {
 }
 
 #[test]
+fn the_front_page_shows_what_is_printed() {
+    holds("README.md");
+}
+
+#[test]
 fn the_document_of_json_shows_what_is_printed() {
     holds("src/cli/json.md");
 }
