@@ -25,7 +25,7 @@ const CODES_BYTES: usize = 4 * REGISTERS / REGISTERS_PER_WORD;
 /// that state is read from a constant.
 ///
 /// Known differences to [`Sketch::estimate`]: for codes `+n²/2^26`, as the crate counts over `2^24` cells where there are
-/// `2^25`; for registers other estimators (within 0.5 % of each other, the crate's with a bias of +0.1 % up to 80,000).
+/// `2^25`; for registers other estimators (the crate's with a bias of +0.1 % up to 80,000); `Sketch::known_difference` has the figures.
 ///
 /// # Errors
 ///

@@ -180,7 +180,8 @@ impl Sketch {
 
     /// The estimate that the crate `hyperloglogplus` makes of the same codes or registers: an independent second opinion, for checks.
     ///
-    /// It differs from [`Sketch::estimate`] by its known bias: up to `n^2 / 2^26` for codes and about 0.6 % for registers. Costs
+    /// It differs from [`Sketch::estimate`] by `n^2 / 2^26` for codes; for registers by 0.3 % (standard deviation) from 11,000 to 50,000
+    /// identifiers, and by less elsewhere. Costs
     /// 0.3 to 1.5 ms.
     ///
     /// # Errors
@@ -190,14 +191,20 @@ impl Sketch {
         bridge::second_opinion(self)
     }
 
-    /// How far [`Sketch::second_opinion`] may lie from [`Sketch::estimate`] when both are right: the crate counts codes of fewer
-    /// cells linearly, n²/2^26 apart, and estimates registers by HyperLogLog++'s corrections, measured within 0.6 %.
+    /// How far [`Sketch::second_opinion`] may lie from [`Sketch::estimate`] when both are right.
+    ///
+    /// Codes are counted over half as many cells there, which makes `n^2 / 2^26`, the same for all sets of a size. Registers: measured over
+    /// 1,500 random sets for each of 14 sizes from 10 to 200,000, the two differ by 0.26 % (standard deviation; 0.09 % in the mean,
+    /// at most 1.2 %) from about 11,000, where the crate turns from linear counting to corrections of its bias, less and less up to
+    /// 50,000, and by at most 0.3 % elsewhere. Allowed are six standard deviations.
     pub(crate) fn known_difference(&self) -> f64 {
         let n = self.estimate().value;
-        match &self.0 {
-            State::Codes(_) => n * n / 2_f64.powi(26) * 1.01 + 1e-6,
-            State::Registers(_) => n * 0.01 + 1.0,
-        }
+        let share = match &self.0 {
+            State::Codes(_) => n / 2_f64.powi(26) * 1.01,
+            State::Registers(_) if (10_500.0..50_000.0).contains(&n) => 0.017,
+            State::Registers(_) => 0.006,
+        };
+        n * share + 1e-6
     }
 
     fn registers(&self) -> Cow<'_, Registers> {

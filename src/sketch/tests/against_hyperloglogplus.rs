@@ -78,3 +78,35 @@ fn second_opinion_agrees_for_registers_of_few_identifiers() {
         assert!((ours - theirs).abs() <= 0.005 * ours, "{ids} ids: {ours} and {theirs}");
     }
 }
+
+/// Some number of identifiers, as likely small as large, or where one of the two changes its way.
+fn some_number(random: &mut Random) -> usize {
+    match random.below(5) {
+        0 => 5_700 + random.below(400),
+        1 => 10_000 + random.below(10_000),
+        _ => {
+            let bits = 1 + random.below(19);
+            1 + random.below((1_usize << bits).min(500_000))
+        }
+    }
+}
+
+#[test]
+fn second_opinions_lie_within_the_known_difference_and_errors_of_three_percent_beyond() {
+    let mut random = Random::from_seed(11);
+    for round in 0..3_000 {
+        let ids = some_number(&mut random);
+        let sketch = random.sketch(ids);
+        // As a sketch that came from Redis: registers, however few.
+        let sketch = if round % 5 == 0 { Sketch::from_redis(&sketch.to_redis()).unwrap() } else { sketch };
+        let (ours, theirs) = (sketch.estimate().value, second_opinion(&sketch).unwrap());
+        let known = sketch.known_difference();
+        let difference = (ours - theirs).abs();
+        assert!(difference <= known, "{ids} ids, {:?}: {ours} and {theirs}, known {known}", sketch.kind());
+        if ids >= 100 {
+            for wrong in [ours * 0.97, ours * 1.03] {
+                assert!((wrong - theirs).abs() > known, "{ids} ids: {wrong} would pass beside {theirs}");
+            }
+        }
+    }
+}
