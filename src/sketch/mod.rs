@@ -106,6 +106,15 @@ impl Sketch {
         self.0.estimate()
     }
 
+    /// How many distinct identifiers there are at least: each code, and each register that is not 0, is of another one.
+    pub(crate) fn fewest(&self) -> u64 {
+        let fewest = match &self.0 {
+            State::Codes(codes) => codes.len(),
+            State::Registers(registers) => registers.as_slice().iter().filter(|rank| **rank > 0).count(),
+        };
+        u64::try_from(fewest).unwrap_or(u64::MAX)
+    }
+
     /// Whether nothing was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -41,8 +41,11 @@ pub(crate) trait Survey {
     /// The first day from this one on that any table has rows of.
     fn next_day(&self, from: Day) -> Result<Option<Day>, Error>;
 
-    /// Rows whose buckets this version never writes.
-    fn strange_buckets(&self) -> Result<u64, Error>;
+    /// Rows whose buckets this version never writes, of up to 100 series.
+    fn strange_buckets(&self) -> Result<Vec<Strange>, Error>;
+
+    /// What is kept about up to 100 series that do not exist, besides rows with a bucket.
+    fn orphans(&self) -> Result<Vec<Orphan>, Error>;
 }
 
 /// A series and what it is about.
@@ -51,6 +54,24 @@ pub(crate) struct KeyedSeries {
     pub(crate) id: SeriesId,
     pub(crate) key: String,
     pub(crate) kind: Option<RuleKind>,
+    /// Whether its kind is one that this version leaves to later ones.
+    pub(crate) is_reserved: bool,
+}
+
+/// Rows of one series in buckets that this version never writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Strange {
+    pub(crate) series: SeriesId,
+    pub(crate) rows: u64,
+    /// The first of the buckets.
+    pub(crate) bucket: i64,
+}
+
+/// A series that does not exist, and a table that knows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Orphan {
+    pub(crate) series: SeriesId,
+    pub(crate) table: String,
 }
 
 /// The days on which a series has rows.

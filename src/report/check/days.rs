@@ -1,60 +1,56 @@
-//! The check of all that has a day: series, and the rows of each day against those of its hours.
+//! The check of all that has a day: the rows of each day against those of its hours, and against the total of its event.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::definition::rule::RuleKind;
 use crate::error::Error;
+use crate::report::check::parts::{Parts, Tally};
 use crate::report::check::{Check, Depth, Law};
-use crate::report::reader::stored_definitions;
 use crate::sketch::Sketch;
-use crate::sketch::estimate::Estimate;
+use crate::storage::Snapshot;
 use crate::storage::batch::SeriesId;
 use crate::storage::sum::Sum;
 use crate::storage::survey::KeyedSeries;
-use crate::storage::{Snapshot, Span};
 use crate::time::bucket::{Bucket, Day};
 
-/// Sums are kept to about 30 digits, so that their parts may differ from the whole by rounding only.
-const SUM_TOLERANCE: f64 = 1e-12;
 /// More distinct ones than events, by so many standard errors, are no chance.
 const MANY_ERRORS: f64 = 6.0;
-/// A count of the file stops here.
-pub(super) const LARGEST_COUNT: u64 = i64::MAX.unsigned_abs();
 
 pub(super) struct Checking<'a> {
     pub(super) snapshot: &'a dyn Snapshot,
     depth: Depth,
     pub(super) check: Check,
-    series: HashMap<SeriesId, KeyedSeries>,
+    pub(super) series: HashMap<SeriesId, KeyedSeries>,
     /// The series that counts each event, by the event's escaped name.
     pub(super) totals: HashMap<String, SeriesId>,
-    names: HashMap<SeriesId, Vec<i64>>,
+    /// Series of which some sketch was set aside: all time may have what no day has.
+    pub(super) set_aside: BTreeSet<SeriesId>,
+    /// The values that have names, less those that were met.
+    pub(super) unmet: BTreeSet<(SeriesId, i64)>,
+    pub(super) named: BTreeSet<(SeriesId, i64)>,
+    /// Values without a name, and the first time that has one.
+    pub(super) nameless: BTreeMap<(SeriesId, i64), String>,
+    /// Rows that stand in a table to which their series does not belong.
+    pub(super) strays: BTreeMap<(SeriesId, RuleKind), Stray>,
     /// What the rows of all time should be, by the rows of all days.
-    pub(super) counts: BTreeMap<SeriesId, u64>,
+    pub(super) counts: BTreeMap<SeriesId, Tally>,
     pub(super) sums: BTreeMap<SeriesId, Parts>,
-    pub(super) values: BTreeMap<(SeriesId, i64), u64>,
-    /// The union of the days that the cursor has passed.
-    pub(super) sketches: BTreeMap<SeriesId, Sketch>,
+    pub(super) values: BTreeMap<(SeriesId, i64), Tally>,
+    pub(super) sketches: BTreeMap<SeriesId, Days>,
 }
 
-/// A sum of parts, and the sum of their sizes, which says how far rounding may go.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Parts {
-    pub(super) sum: Sum,
-    size: f64,
+/// Rows of no series of their kind.
+pub(super) struct Stray {
+    pub(super) rows: u64,
+    pub(super) first: String,
 }
 
-impl Parts {
-    fn add(&mut self, sum: Sum) {
-        self.sum.unite(sum);
-        self.size += sum.value().abs();
-    }
-
-    pub(super) fn differ_from(self, whole: Sum) -> bool {
-        let is_bound = self.sum.is_saturated() || whole.is_saturated();
-        !is_bound
-            && (self.sum.value() - whole.value()).abs() > SUM_TOLERANCE * self.size.max(f64::MIN_POSITIVE)
-    }
+/// The days of a series that the cursor has passed.
+#[derive(Default)]
+pub(super) struct Days {
+    pub(super) union: Sketch,
+    /// Whether some day could not be read, so that the union may be too small.
+    pub(super) is_short: bool,
 }
 
 impl<'a> Checking<'a> {
@@ -65,7 +61,11 @@ impl<'a> Checking<'a> {
             check,
             series: HashMap::new(),
             totals: HashMap::new(),
-            names: HashMap::new(),
+            set_aside: BTreeSet::new(),
+            unmet: BTreeSet::new(),
+            named: BTreeSet::new(),
+            nameless: BTreeMap::new(),
+            strays: BTreeMap::new(),
             counts: BTreeMap::new(),
             sums: BTreeMap::new(),
             values: BTreeMap::new(),
@@ -74,76 +74,17 @@ impl<'a> Checking<'a> {
     }
 
     pub(super) fn run(&mut self) -> Result<(), Error> {
-        self.read_series()?;
-        if let Err(error) = stored_definitions(self.snapshot) {
-            self.check.find(Law::Consistency, error);
-        }
-        let strange = self.snapshot.strange_buckets()?;
-        if strange > 0 {
-            self.check.find(
-                Law::Consistency,
-                format_args!("{strange} rows stand in buckets that no version writes"),
-            );
-        }
+        self.check_series()?;
         let mut from = Day::from_index(0);
         while let Some(day) = self.snapshot.next_day(from)? {
             let totals = self.check_counts(day)?;
             self.check_sums(day)?;
-            self.check_values(day)?;
+            self.check_values(day, &totals)?;
             self.check_sketches(day, &totals)?;
             from = day.next();
         }
-        self.check_all_time()
-    }
-
-    fn read_series(&mut self) -> Result<(), Error> {
-        for series in self.snapshot.all_series()? {
-            if let Some(kind) = series.kind {
-                self.check_recorded(&series, kind)?;
-            }
-            if series.kind == Some(RuleKind::Count) && !series.key.contains('-') {
-                self.totals.insert(series.key.clone(), series.id);
-            }
-            self.series.insert(series.id, series);
-        }
-        let mut nameless = Vec::new();
-        let names = &mut self.names;
-        self.snapshot.value_names(&mut |series, value, text| {
-            if value < 1 || text.is_empty() {
-                nameless.push(series);
-            }
-            names.entry(series).or_default().push(value);
-        })?;
-        for series in nameless {
-            let place = self.place(series);
-            self.check.find(
-                Law::Consistency,
-                format_args!("{place}: a value has a number or a name that none can have"),
-            );
-        }
-        Ok(())
-    }
-
-    fn check_recorded(&mut self, series: &KeyedSeries, kind: RuleKind) -> Result<(), Error> {
-        let Some(stored) = self.snapshot.series(&series.key, kind)? else { return Ok(()) };
-        let place = format!("series `{}`", series.key);
-        for damage in stored.damaged {
-            self.check.find(
-                Law::Checksum,
-                format_args!("{place}: the sketch of {} was damaged and set aside", name_of(damage.bucket)),
-            );
-        }
-        let is_backward = |span: &Span| span.until.is_some_and(|until| until < span.since);
-        let overlaps = stored.recorded.windows(2).any(|pair| match pair {
-            [earlier, later] => earlier.until.is_none_or(|until| until >= later.since),
-            _ => false,
-        });
-        if overlaps || stored.recorded.iter().any(is_backward) {
-            self.check.find(
-                Law::Consistency,
-                format_args!("{place}: the times during which it was recorded overlap"),
-            );
-        }
+        self.check_all_time()?;
+        self.tell_strays();
         Ok(())
     }
 
@@ -154,64 +95,91 @@ impl<'a> Checking<'a> {
         }
     }
 
-    /// Whether rows of this table belong to the series.
-    pub(super) fn owns(&mut self, series: SeriesId, kind: RuleKind, when: &str) {
+    /// Counts a row, and keeps in mind whether it stands where its series belongs.
+    pub(super) fn met(&mut self, series: SeriesId, kind: RuleKind, when: &str) {
         self.check.rows += 1;
-        let known = self.series.get(&series).map(|series| series.kind);
-        if known.is_some_and(|known| known.is_none_or(|known| known == kind)) {
+        let known = self.series.get(&series);
+        if known.is_some_and(|known| known.kind == Some(kind) || known.is_reserved) {
             return;
         }
-        let place = self.place(series);
-        let fault = if known.is_none() { "does not exist" } else { "is of another kind" };
-        self.check.find(Law::Consistency, format_args!("{place} has a row of {when}, but {fault}"));
+        let stray = self.strays.entry((series, kind));
+        stray.or_insert_with(|| Stray { rows: 0, first: when.to_owned() }).rows += 1;
     }
 
     fn hours_are_kept(&self, day: Day) -> Result<bool, Error> {
         Ok(self.snapshot.kept_from()?.0 <= day.first_hour().index())
     }
 
-    /// The counts of the day by series.
-    fn check_counts(&mut self, day: Day) -> Result<BTreeMap<SeriesId, u64>, Error> {
-        let when = date(day);
+    /// Checks the counts of the day; returns how often each event happened on it.
+    fn check_counts(&mut self, day: Day) -> Result<BTreeMap<SeriesId, Tally>, Error> {
+        let (when, of_hours) = names_of(day);
         let (hours, days) = self.both(
             |snapshot, buckets, rows: &mut Vec<(SeriesId, i64)>| {
                 snapshot.counts(buckets, &mut |series, count| rows.push((series, count)))
             },
             day,
         )?;
-        let mut by_hour = BTreeMap::<SeriesId, u64>::new();
+        let mut by_hour = BTreeMap::<SeriesId, Tally>::new();
         for (series, count) in hours {
-            self.owns(series, RuleKind::Count, &when);
-            let count = self.unsigned(series, count, &when);
-            let total = by_hour.entry(series).or_default();
-            *total = total.saturating_add(count).min(LARGEST_COUNT);
+            self.met(series, RuleKind::Count, &of_hours);
+            let count = self.tally(series, count, &of_hours);
+            by_hour.entry(series).or_default().add(count);
         }
         let mut by_day = BTreeMap::new();
         for (series, count) in days {
-            self.owns(series, RuleKind::Count, &when);
-            let count = self.unsigned(series, count, &when);
+            self.met(series, RuleKind::Count, &when);
+            let count = self.tally(series, count, &when);
             by_day.insert(series, count);
-            let total = self.counts.entry(series).or_default();
-            *total = total.saturating_add(count).min(LARGEST_COUNT);
+            self.counts.entry(series).or_default().add(count);
         }
         if self.hours_are_kept(day)? {
-            self.compare(&by_hour, &by_day, &format!("the hours of {when}"), "the day");
+            self.compare(&by_hour, &by_day, &of_hours, "the day");
         }
-        Ok(by_day)
+        // A row that is damaged must not make all that depends on it look damaged too.
+        let mut totals = by_day;
+        for (series, count) in by_hour {
+            totals.entry(series).or_default().raise(count);
+        }
+        let parts: Vec<_> = totals.iter().map(|(series, count)| (*series, *count)).collect();
+        for (series, count) in parts {
+            if count.exceeds(self.total(series, &totals)) {
+                self.exceeding(series, format_args!("{count} of {when}"), &totals);
+            }
+        }
+        Ok(totals)
     }
 
-    pub(super) fn unsigned(&mut self, series: SeriesId, count: i64, when: &str) -> u64 {
-        u64::try_from(count).unwrap_or_else(|_| {
+    /// How often the event of a series happened.
+    fn total(&self, series: SeriesId, totals: &BTreeMap<SeriesId, Tally>) -> Tally {
+        let event = self.series.get(&series).map(|series| series.key.split('-').next().unwrap_or_default());
+        let total = event.and_then(|event| self.totals.get(event));
+        // Without a series that counts it there is nothing to compare with.
+        total.map_or(Tally::UNKNOWN, |total| totals.get(total).copied().unwrap_or_default())
+    }
+
+    fn exceeding(
+        &mut self,
+        series: SeriesId,
+        what: impl std::fmt::Display,
+        totals: &BTreeMap<SeriesId, Tally>,
+    ) {
+        let (place, events) = (self.place(series), self.total(series, totals));
+        self.check.find(Law::Consistency, format_args!("{place}: {what}, but only {events} events"));
+    }
+
+    pub(super) fn tally(&mut self, series: SeriesId, count: i64, when: &str) -> Tally {
+        let tally = Tally::of(count);
+        if tally.is_unknown() {
             let place = self.place(series);
-            self.check.find(Law::Consistency, format_args!("{place}: the count of {when} is {count}"));
-            0
-        })
+            self.check.find(Law::Consistency, format_args!("{place}: a count of {when} is {count}"));
+        }
+        tally
     }
 
     pub(super) fn compare(
         &mut self,
-        parts: &BTreeMap<SeriesId, u64>,
-        wholes: &BTreeMap<SeriesId, u64>,
+        parts: &BTreeMap<SeriesId, Tally>,
+        wholes: &BTreeMap<SeriesId, Tally>,
         of_parts: &str,
         of_whole: &str,
     ) {
@@ -219,14 +187,25 @@ impl<'a> Checking<'a> {
         for series in wholes.keys().chain(parts.keys().filter(none)) {
             let part = parts.get(series).copied().unwrap_or_default();
             let whole = wholes.get(series).copied().unwrap_or_default();
-            if part != whole {
-                let place = self.place(*series);
-                self.check.find(
-                    Law::Conservation,
-                    format_args!("{place}: {of_parts} add up to {part}, {of_whole} has {whole}"),
-                );
+            if part.differs_from(whole) {
+                self.unlike(*series, part, whole, of_parts, of_whole);
             }
         }
+    }
+
+    pub(super) fn unlike(
+        &mut self,
+        series: SeriesId,
+        part: impl std::fmt::Display,
+        whole: impl std::fmt::Display,
+        of_parts: &str,
+        of_whole: &str,
+    ) {
+        let place = self.place(series);
+        self.check.find(
+            Law::Conservation,
+            format_args!("{place}: {of_parts} add up to {part}, {of_whole} has {whole}"),
+        );
     }
 
     /// The rows of a day's hours, and those of the day.
@@ -243,7 +222,7 @@ impl<'a> Checking<'a> {
     }
 
     fn check_sums(&mut self, day: Day) -> Result<(), Error> {
-        let when = date(day);
+        let (when, of_hours) = names_of(day);
         let (hours, days) = self.both(
             |snapshot, buckets, rows: &mut Vec<(SeriesId, Option<Sum>)>| {
                 snapshot.sums(buckets, &mut |series, sum| rows.push((series, sum)))
@@ -252,90 +231,91 @@ impl<'a> Checking<'a> {
         )?;
         let mut by_hour = BTreeMap::<SeriesId, Parts>::new();
         for (series, sum) in hours {
-            self.owns(series, RuleKind::Sum, &when);
-            let sum = self.sound_sum(series, sum, &when);
+            let sum = self.sound_sum(series, sum, &of_hours);
             by_hour.entry(series).or_default().add(sum);
         }
         let are_kept = self.hours_are_kept(day)?;
         for (series, sum) in days {
-            self.owns(series, RuleKind::Sum, &when);
             let sum = self.sound_sum(series, sum, &when);
             self.sums.entry(series).or_default().add(sum);
             let parts = by_hour.remove(&series).unwrap_or_default();
             if are_kept && parts.differ_from(sum) {
-                self.unlike_sum(series, parts, sum, &format!("the hours of {when}"), "the day");
+                self.unlike(series, parts, sum.unwrap_or_default().value(), &of_hours, "the day");
             }
         }
         for (series, parts) in by_hour {
-            self.unlike_sum(series, parts, Sum::default(), &format!("the hours of {when}"), "the day");
+            self.unlike(series, parts, "none", &of_hours, "the day");
         }
         Ok(())
     }
 
-    pub(super) fn sound_sum(&mut self, series: SeriesId, sum: Option<Sum>, when: &str) -> Sum {
-        sum.unwrap_or_else(|| {
+    /// The sum of a row, unless it is none.
+    pub(super) fn sound_sum(&mut self, series: SeriesId, sum: Option<Sum>, when: &str) -> Option<Sum> {
+        self.met(series, RuleKind::Sum, when);
+        if sum.is_none() {
             let place = self.place(series);
-            self.check.find(Law::Consistency, format_args!("{place}: the sum of {when} is no finite number"));
-            Sum::default()
-        })
+            self.check.find(Law::Consistency, format_args!("{place}: a sum of {when} is no finite number"));
+        }
+        sum
     }
 
-    pub(super) fn unlike_sum(
-        &mut self,
-        series: SeriesId,
-        parts: Parts,
-        whole: Sum,
-        of_parts: &str,
-        of_whole: &str,
-    ) {
-        let (place, part, whole) = (self.place(series), parts.sum.value(), whole.value());
-        self.check.find(
-            Law::Conservation,
-            format_args!("{place}: {of_parts} add up to {part}, {of_whole} has {whole}"),
-        );
-    }
-
-    fn check_values(&mut self, day: Day) -> Result<(), Error> {
-        let when = date(day);
+    fn check_values(&mut self, day: Day, totals: &BTreeMap<SeriesId, Tally>) -> Result<(), Error> {
+        let (when, _) = names_of(day);
         let mut rows = Vec::new();
         self.snapshot.values(Bucket::day(day)..Bucket::day(day.next()), &mut |series, value, count| {
             rows.push((series, value, count));
         })?;
+        let mut by_series = BTreeMap::<SeriesId, Tally>::new();
         for (series, value, count) in rows {
-            self.owns(series, RuleKind::PerValue, &when);
-            let count = self.unsigned(series, count, &when);
-            // 0 is the one that counts what came after the last name.
-            if value != 0 && !self.names.get(&series).is_some_and(|names| names.contains(&value)) {
-                let place = self.place(series);
-                self.check
-                    .find(Law::Consistency, format_args!("{place}: the value {value} of {when} has no name"));
+            let count = self.met_value(series, value, count, &when);
+            self.values.entry((series, value)).or_default().add(count);
+            by_series.entry(series).or_default().add(count);
+        }
+        for (series, count) in by_series {
+            if count.exceeds(self.total(series, totals)) {
+                self.exceeding(series, format_args!("{count} of {when} by value"), totals);
             }
-            let total = self.values.entry((series, value)).or_default();
-            *total = total.saturating_add(count).min(LARGEST_COUNT);
         }
         Ok(())
     }
 
-    fn check_sketches(&mut self, day: Day, totals: &BTreeMap<SeriesId, u64>) -> Result<(), Error> {
-        let (when, bucket) = (date(day), Bucket::day(day));
+    pub(super) fn met_value(&mut self, series: SeriesId, value: i64, count: i64, when: &str) -> Tally {
+        self.met(series, RuleKind::PerValue, when);
+        self.unmet.remove(&(series, value));
+        // 0 is the one that counts what came after the last name.
+        if value != 0 && !self.named.contains(&(series, value)) {
+            self.nameless.entry((series, value)).or_insert_with(|| when.to_owned());
+        }
+        self.tally(series, count, when)
+    }
+
+    fn check_sketches(&mut self, day: Day, totals: &BTreeMap<SeriesId, Tally>) -> Result<(), Error> {
+        let ((when, _), bucket) = (names_of(day), Bucket::day(day));
         let cursor = self.snapshot.cursor()?;
         let snapshot = self.snapshot;
         snapshot.sketches(bucket..Bucket::day(day.next()), &mut |series, blob| {
-            let Some(sketch) = self.decode(series, blob, &when) else { return };
-            let event =
-                self.series.get(&series).map(|series| series.key.split('-').next().unwrap_or_default());
-            let total = event.and_then(|event| self.totals.get(event)).map(|total| totals.get(total));
-            if let Some(events) = total.map(|events| events.copied().unwrap_or_default()) {
-                self.check_estimate(series, sketch.estimate(), events, &when);
+            let sketch = self.decode(series, blob, &when);
+            if let Some(sketch) = &sketch {
+                let estimate = sketch.estimate();
+                let least = (estimate.value - MANY_ERRORS * estimate.standard_error).round();
+                let events = self.total(series, totals);
+                if events.is_below(least) || Tally::of(sketch.fewest()).exceeds(events) {
+                    let distinct = estimate.rounded();
+                    self.exceeding(series, format_args!("{distinct} distinct ones of {when}"), totals);
+                }
             }
             if (bucket.number(), series.0) <= cursor {
-                self.sketches.entry(series).or_default().unite(&sketch);
+                let days = self.sketches.entry(series).or_default();
+                match sketch {
+                    Some(sketch) => drop(days.union.unite(&sketch)),
+                    None => days.is_short = true,
+                }
             }
         })
     }
 
     pub(super) fn decode(&mut self, series: SeriesId, blob: &[u8], when: &str) -> Option<Sketch> {
-        self.owns(series, RuleKind::Unique, when);
+        self.met(series, RuleKind::Unique, when);
         self.check.sketches += 1;
         let place = self.place(series);
         match Sketch::decode(blob) {
@@ -346,23 +326,10 @@ impl<'a> Checking<'a> {
                 Some(sketch)
             }
             Err(error) => {
-                self.check.find(
-                    Law::Checksum,
-                    format_args!("{place}: the sketch of {when} is damaged: {error}; its uniques are lost, all else holds"),
-                );
+                self.check
+                    .find(Law::Checksum, format_args!("{place}: the sketch of {when} is damaged: {error}"));
                 None
             }
-        }
-    }
-
-    fn check_estimate(&mut self, series: SeriesId, estimate: Estimate, events: u64, when: &str) {
-        let least = estimate.value - MANY_ERRORS * estimate.standard_error;
-        if least.round() > double(events) {
-            let (place, value) = (self.place(series), estimate.rounded());
-            self.check.find(
-                Law::Consistency,
-                format_args!("{place}: {value} distinct ones of {when}, but only {events} events"),
-            );
         }
     }
 
@@ -393,20 +360,18 @@ impl<'a> Checking<'a> {
     }
 }
 
-fn date(day: Day) -> String {
-    day.start().to_string().chars().take("2026-11-22".len()).collect()
+/// How a day and its hours are called.
+fn names_of(day: Day) -> (String, String) {
+    let date: String = day.start().to_string().chars().take("2026-11-22".len()).collect();
+    let of_hours = format!("the hours of {date}");
+    (date, of_hours)
 }
 
-/// The day of a bucket of sketches.
-fn name_of(bucket: i64) -> String {
+/// How the bucket of a sketch is called.
+pub(super) fn name_of(bucket: i64) -> String {
     if bucket == Bucket::ALL_TIME.number() {
         return "all time".to_owned();
     }
     let day = u32::try_from(bucket - Bucket::day(Day::from_index(0)).number());
-    day.map_or_else(|_| format!("bucket {bucket}"), |day| date(Day::from_index(day)))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "compared with an estimate that is uncertain by more")]
-fn double(count: u64) -> f64 {
-    count as f64
+    day.map_or_else(|_| format!("bucket {bucket}"), |day| names_of(Day::from_index(day)).0)
 }

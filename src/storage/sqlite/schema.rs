@@ -7,6 +7,9 @@ pub(crate) const APPLICATION_ID: i32 = 0x6864_6374;
 /// The version of the tables below; a store of a newer one is refused before anything is written.
 pub(crate) const USER_VERSION: i32 = 1;
 
+/// Minimum, maximum, histogram and gauge.
+const RESERVED_KINDS: std::ops::RangeInclusive<i64> = 5..=8;
+
 /// Bucket first in every key: a flush touches neighbouring rows, however long the history is.
 pub(crate) const CREATE: &str = "
 CREATE TABLE store (
@@ -117,4 +120,9 @@ pub(crate) fn kind_of(code: i64) -> Option<RuleKind> {
     [RuleKind::Count, RuleKind::Sum, RuleKind::Unique, RuleKind::PerValue]
         .into_iter()
         .find(|kind| kind_code(*kind) == code)
+}
+
+/// Whether a kind is reserved for later versions.
+pub(crate) fn is_reserved_kind(code: i64) -> bool {
+    RESERVED_KINDS.contains(&code)
 }

@@ -17,7 +17,8 @@ const INSERT: &str = "INSERT INTO recorded (series, since, until) VALUES (?1, ?2
 const SELECT_OPEN: &str =
     "SELECT series.id, series.key FROM recorded JOIN series ON series.id = recorded.series
      WHERE recorded.until IS NULL";
-const END: &str = "UPDATE recorded SET until = ?2 WHERE series = ?1 AND until IS NULL";
+/// A clock that was set back must not end a span before it begins.
+const END: &str = "UPDATE recorded SET until = max(since, ?2) WHERE series = ?1 AND until IS NULL";
 
 /// The spans of a series, in the order of time.
 pub(crate) fn of(connection: &Connection, series: SeriesId) -> Result<Vec<Span>, Error> {

@@ -8,9 +8,9 @@ use crate::error::Error;
 use crate::storage::batch::SeriesId;
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::reader::Moment;
-use crate::storage::sqlite::schema::kind_of;
+use crate::storage::sqlite::schema::{is_reserved_kind, kind_of};
 use crate::storage::sum::Sum;
-use crate::storage::survey::{Activity, KeyedSeries, Space, Survey};
+use crate::storage::survey::{Activity, KeyedSeries, Orphan, Space, Strange, Survey};
 use crate::time::bucket::{Bucket, Day, Granularity, Hour};
 use crate::time::timestamp::Timestamp;
 
@@ -45,10 +45,15 @@ const SELECT_NEXT_DAY: &str = "SELECT min(day) FROM (
      UNION ALL SELECT min(bucket) - ?1 FROM per_value WHERE bucket >= ?2 AND bucket < ?3
      UNION ALL SELECT (min(bucket) - ?4) / 24 FROM counts WHERE bucket >= ?5 AND bucket < ?6
      UNION ALL SELECT (min(bucket) - ?4) / 24 FROM sums WHERE bucket >= ?5 AND bucket < ?6)";
-const COUNT_STRANGE: &str = "SELECT count(*) FROM (
-     SELECT bucket FROM counts UNION ALL SELECT bucket FROM sums
-     UNION ALL SELECT bucket FROM sketches UNION ALL SELECT bucket FROM per_value)
-     WHERE NOT (bucket = 0 OR bucket BETWEEN ?1 AND ?2 OR bucket BETWEEN ?3 AND ?4)";
+const SELECT_STRANGE: &str = "SELECT series, count(*), min(bucket) FROM (
+     SELECT bucket, series FROM counts UNION ALL SELECT bucket, series FROM sums
+     UNION ALL SELECT bucket, series FROM sketches UNION ALL SELECT bucket, series FROM per_value)
+     WHERE NOT (bucket = 0 OR bucket BETWEEN ?1 AND ?2 OR bucket BETWEEN ?3 AND ?4)
+     GROUP BY series ORDER BY series LIMIT 100";
+const SELECT_ORPHANS: &str = "SELECT DISTINCT series, kept FROM (
+     SELECT series, 'recorded' AS kept FROM recorded UNION ALL SELECT series, 'value_names' FROM value_names
+     UNION ALL SELECT series, 'damaged' FROM damaged)
+     WHERE series NOT IN (SELECT id FROM series) ORDER BY series, kept LIMIT 100";
 
 const CHECK_PAGES: &str = "PRAGMA integrity_check(100)";
 const LOOKING: &str = "looking through the store";
@@ -75,7 +80,13 @@ impl Survey for Moment<'_> {
         let mut select = self.connection.prepare_cached(SELECT_SERIES).during(LOOKING)?;
         let series = select
             .query_map([], |row| {
-                Ok(KeyedSeries { id: SeriesId(row.get(0)?), key: row.get(1)?, kind: kind_of(row.get(2)?) })
+                let kind: i64 = row.get(2)?;
+                Ok(KeyedSeries {
+                    id: SeriesId(row.get(0)?),
+                    key: row.get(1)?,
+                    kind: kind_of(kind),
+                    is_reserved: is_reserved_kind(kind),
+                })
             })
             .during(LOOKING)?;
         series.collect::<rusqlite::Result<_>>().during(LOOKING)
@@ -176,25 +187,28 @@ impl Survey for Moment<'_> {
     }
 
     fn next_day(&self, from: Day) -> Result<Option<Day>, Error> {
-        let (days, hours) = (Granularity::Day, Granularity::Hour);
+        // Days beyond the calendar are strange buckets.
+        let last = Day::of(Timestamp::MAX);
         let ends = [
-            days.first(),
+            Granularity::Day.first(),
             Bucket::day(from),
-            days.end(),
-            hours.first(),
+            Bucket::day(last.next()),
+            Granularity::Hour.first(),
             Bucket::hour(from.first_hour()),
-            hours.end(),
+            Bucket::hour(last.next().first_hour()),
         ];
         let day: Option<i64> = self
             .connection
             .prepare_cached(SELECT_NEXT_DAY)
             .and_then(|mut select| select.query_row(ends.map(Bucket::number), |row| row.get(0)))
             .during(LOOKING)?;
-        day.map(|day| u32::try_from(day).map(Day::from_index).map_err(|_| damaged("a day's bucket")))
-            .transpose()
+        let Some(day) = day else { return Ok(None) };
+        // Rows that are out of order must not lead back.
+        let day = u32::try_from(day).ok().map(Day::from_index).filter(|day| *day >= from);
+        day.map(Some).ok_or_else(|| damaged("rows are out of order"))
     }
 
-    fn strange_buckets(&self) -> Result<u64, Error> {
+    fn strange_buckets(&self) -> Result<Vec<Strange>, Error> {
         let last = Timestamp::MAX;
         let ends = [
             Granularity::Hour.first(),
@@ -202,11 +216,25 @@ impl Survey for Moment<'_> {
             Granularity::Day.first(),
             Bucket::day(Day::of(last)),
         ];
-        let strange: i64 = self
-            .connection
-            .query_row(COUNT_STRANGE, ends.map(Bucket::number), |row| row.get(0))
+        let mut select = self.connection.prepare_cached(SELECT_STRANGE).during(LOOKING)?;
+        let strange = select
+            .query_map(ends.map(Bucket::number), |row| {
+                Ok(Strange {
+                    series: SeriesId(row.get(0)?),
+                    rows: row.get::<_, i64>(1)?.unsigned_abs(),
+                    bucket: row.get(2)?,
+                })
+            })
             .during(LOOKING)?;
-        Ok(strange.unsigned_abs())
+        strange.collect::<rusqlite::Result<_>>().during(LOOKING)
+    }
+
+    fn orphans(&self) -> Result<Vec<Orphan>, Error> {
+        let mut select = self.connection.prepare_cached(SELECT_ORPHANS).during(LOOKING)?;
+        let orphans = select
+            .query_map([], |row| Ok(Orphan { series: SeriesId(row.get(0)?), table: row.get(1)? }))
+            .during(LOOKING)?;
+        orphans.collect::<rusqlite::Result<_>>().during(LOOKING)
     }
 }
 
