@@ -50,8 +50,15 @@ impl Reader {
                 format!("{}: there is a file already; name one that does not exist", path.display()),
             ));
         }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            return Err(Error::new(
+                ErrorKind::Io,
+                format!("{}: there is no folder {}; make it first", path.display(), folder.display()),
+            ));
+        }
         let unfinished = Unfinished::beside(path)?;
-        self.copy_to(&unfinished.0)?;
+        self.copy_to(&unfinished.0).map_err(|error| error.context(path.display()))?;
         let check = Self::open(&unfinished.0)?.check(Depth::Plain)?;
         if let Some(first) = check.findings.first() {
             return Err(Error::new(

@@ -22,8 +22,19 @@ pub(crate) fn write(connection: &Connection, path: &Path) -> Result<(), Error> {
         .mode(0o600)
         .open(path)
         .map_err(|error| io("creating the copy", path, &error))?;
-    connection.execute("VACUUM INTO ?1", params![text]).during("copying the store")?;
+    copy(connection, text).during("copying the store")?;
     file.sync_all().map_err(|error| io("syncing the copy", path, &error))
+}
+
+/// SQLite takes the new file for a part of the connection, so that one that may only ask could not write it; the store itself is
+/// not written.
+fn copy(connection: &Connection, path: &str) -> rusqlite::Result<()> {
+    const QUERY_ONLY: &str = "query_only";
+    let may_only_ask: bool = connection.pragma_query_value(None, QUERY_ONLY, |row| row.get(0))?;
+    connection.pragma_update(None, QUERY_ONLY, false)?;
+    let copied = connection.execute("VACUUM INTO ?1", params![path]);
+    connection.pragma_update(None, QUERY_ONLY, may_only_ask)?;
+    copied.map(drop)
 }
 
 /// A name beside `path` that nothing has, for a file that gets its own name when it is whole.
@@ -33,11 +44,21 @@ pub(crate) fn unfinished_name(path: &Path) -> Result<PathBuf, Error> {
     Ok(PathBuf::from(name))
 }
 
-/// Gives a whole file its name, durably, unless something has the name; returns its size.
+/// Gives a whole file its name, durably, unless something has the name; returns its size. Where that fails nothing has the name.
 pub(crate) fn link_into_place(unfinished: &Path, path: &Path) -> Result<u64, Error> {
     let length = unfinished.metadata().map_err(|error| io("reading the copy", unfinished, &error))?.len();
-    std::fs::hard_link(unfinished, path).map_err(|error| io("naming the copy", path, &error))?;
-    sync_folder(path)?;
+    std::fs::hard_link(unfinished, path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::new(
+            ErrorKind::Usage,
+            format!("{}: there is something already; name a file that does not exist", path.display()),
+        ),
+        _ => io("naming the copy", path, &error),
+    })?;
+    // Under its old name it would do no harm.
+    let _ = std::fs::remove_file(unfinished);
+    sync_folder(path).inspect_err(|_| {
+        let _ = std::fs::remove_file(path);
+    })?;
     Ok(length)
 }
 
