@@ -37,6 +37,13 @@ pub(crate) fn writing(path: &Path, now: Timestamp) -> Result<Connection, Error> 
     }
     refuse_foreign(&path)?;
     let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // SQLite opens what may not be written for reading instead, and says so with the first commit only.
+    if connection.is_readonly(rusqlite::MAIN_DB).during("opening the store")? {
+        return Err(Error::new(
+            ErrorKind::ReadOnly,
+            format!("{}: the store cannot be written; check permissions", path.display()),
+        ));
+    }
     use_wal(&connection).map_err(|error| error.context(path.display()))?;
     prepare_to_write(&connection).map_err(|error| error.context(path.display()))?;
     Ok(connection)
