@@ -199,7 +199,7 @@ fn verdict(change: &Change) -> String {
         (Verdict::Noise, _) => {
             format!("No change that could be told from chance, which explains up to {noise}")
         }
-        (_, None) => "Not to be told from chance: fewer than three days to know how sums spread".to_owned(),
+        (_, None) => "Not to be told from chance: too short a time to know how sums spread".to_owned(),
         (_, Some(_)) => "Not comparable: not all of both windows was recorded".to_owned(),
     }
 }

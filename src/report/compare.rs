@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::definition::rule::RuleKind;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::report::evaluate::Evaluation;
+use crate::report::pair::Pair;
 use crate::report::query::{Answer, Query, Span, Value};
 use crate::report::reader::Reader;
 use crate::time::bucket::{SECONDS_PER_DAY, SECONDS_PER_HOUR};
@@ -15,8 +16,10 @@ use crate::time::timestamp::Timestamp;
 const NORMAL_95: f64 = 1.96;
 /// The spread of fewer pairs of days or hours says nothing.
 const FEWEST_PAIRS: usize = 3;
-/// Windows of fewer days are compared hour by hour.
+/// Windows of fewer days do not show how much days differ.
 const FEWEST_DAYS: i64 = 4;
+/// So many of the days before both windows must show it instead.
+const FEWEST_PAST_DAYS: usize = 7;
 
 /// What a window is compared with.
 ///
@@ -90,8 +93,14 @@ pub struct Change {
     /// The difference that chance and the errors of estimates exceed in 1 of 20 cases in which nothing has changed; `None` where that
     /// cannot be told.
     ///
-    /// Counts: counting noise (Poisson), or the spread of the differences from day to day where that is larger, by Student's t.
-    /// Sums: that spread. Uniques: counting noise and both standard errors.
+    /// - Sums: how much like days differ, by Student's t. Windows of four days and more show it themselves, the first day of one beside
+    ///   the first of the other. For shorter ones it is taken from the 28 days before both, each beside the one as far before it as
+    ///   the windows lie apart; where fewer than 7 were recorded, from the hours of the windows, which do not show that days differ
+    ///   as a whole.
+    /// - Counts, also those of all values together: the same, or counting noise (Poisson) where that is larger.
+    /// - Uniques: counting noise and both standard errors. Counts of one value: counting noise.
+    ///
+    /// Weekdays make no difference where the windows lie whole weeks apart; else they count as noise, or as a change.
     pub noise: Option<f64>,
     /// What follows from the two.
     pub verdict: Verdict,
@@ -129,11 +138,11 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// As [`Reader::value`], and [`ErrorKind::Usage`] for a query without a window, an instant with a window of another shape than
-    /// [`Query::last_days`], and windows of which nothing has passed yet or that begin before 1970.
+    /// As [`Reader::value`], and [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a query without a window, an instant with a window of
+    /// another shape than [`Query::last_days`], and windows of which nothing has passed yet or that begin before 1970.
     pub fn compare(&self, query: &Query, against: Against) -> Result<Comparison, Error> {
         self.read_query(query, |evaluation, now| {
-            let pair = Pair::of(query, against, evaluation.step_seconds(), now)?;
+            let pair = Pair::of(query, against, evaluation.step_seconds(), now, self.passed(now))?;
             compare(evaluation, pair)
         })
     }
@@ -150,87 +159,18 @@ impl Reader {
         unit: Unit,
     ) -> Result<(Vec<Answer>, Vec<Answer>), Error> {
         self.read_query(query, |evaluation, now| {
-            let Pair { before, after, .. } = Pair::of(query, against, evaluation.step_seconds(), now)?;
+            let Pair { before, after, .. } =
+                Pair::of(query, against, evaluation.step_seconds(), now, self.passed(now))?;
             Ok((evaluation.steps(Span::Range(before), unit)?, evaluation.steps(Span::Range(after), unit)?))
         })
     }
 }
 
-/// The two windows, as far as they are over.
-struct Pair {
-    before: TimeRange,
-    after: TimeRange,
-    cut_from: Option<TimeRange>,
-}
-
-impl Pair {
-    fn of(query: &Query, against: Against, step: i64, now: Timestamp) -> Result<Self, Error> {
-        let usage = |message: String| Error::new(ErrorKind::Usage, message);
-        let (before, after) = match (against, query.span) {
-            (_, Span::AllTime) => {
-                return Err(usage(
-                    "all time has no time before it; ask for a window, such as the last 28 days".to_owned(),
-                ));
-            }
-            (Against::Previous, Span::Range(range)) => (range.from(), range),
-            (Against::Previous, Span::LastDays(days)) => {
-                let range = TimeRange::last_days(now, days);
-                (range.from(), range)
-            }
-            (Against::Instant(_), Span::Range(_)) => {
-                return Err(usage(
-                    "around an instant as many days are compared on either side; ask for the last so many days".to_owned(),
-                ));
-            }
-            (Against::Instant(at), Span::LastDays(days)) => {
-                let floor = floor(at, step);
-                let from = if floor == at { at } else { floor.plus_seconds(step) };
-                (floor, TimeRange::clamped(from, from.plus_seconds(i64::from(days) * SECONDS_PER_DAY)))
-            }
-        };
-        let seconds = |range: TimeRange| range.to().unix_seconds() - range.from().unix_seconds();
-        let length = seconds(after);
-        if length == 0 {
-            return Err(usage("the last 0 days are no time; ask for at least one".to_owned()));
-        }
-        if before.unix_seconds() < length {
-            return Err(usage(format!(
-                "there is no time before {after} of the same length; it would begin before 1970"
-            )));
-        }
-        let over = after.to().min(floor(now, step));
-        if over <= after.from() {
-            return Err(usage(format!("nothing of {after} is over yet; ask again later")));
-        }
-        let before = before.plus_seconds(-length);
-        let passed = over.unix_seconds() - after.from().unix_seconds();
-        Ok(Self {
-            before: TimeRange::clamped(before, before.plus_seconds(passed)),
-            after: TimeRange::clamped(after.from(), over),
-            cut_from: (passed < length).then_some(after),
-        })
+impl Reader {
+    /// How far time has got by the clock, for a query that asks for `now`: an instant ahead of the clock ends no window.
+    fn passed(&self, now: Timestamp) -> Timestamp {
+        now.min(self.clock_now())
     }
-
-    /// The steps whose differences show how much the number changes without a reason.
-    fn unit(&self) -> Unit {
-        let days = (self.after.to().unix_seconds() - self.after.from().unix_seconds()) / SECONDS_PER_DAY;
-        if days < FEWEST_DAYS { Unit::Hour } else { Unit::Day }
-    }
-
-    /// Both windows cut into steps of equal length from their beginnings, so that like stands beside like.
-    fn steps(&self, unit: Unit) -> Vec<(TimeRange, TimeRange)> {
-        let step = if unit == Unit::Hour { SECONDS_PER_HOUR } else { SECONDS_PER_DAY };
-        let piece = |range: TimeRange, number: i64| {
-            let from = range.from().plus_seconds(number * step);
-            TimeRange::clamped(from, from.plus_seconds(step))
-        };
-        let count = (self.after.to().unix_seconds() - self.after.from().unix_seconds()) / step;
-        (0..count).map(|number| (piece(self.before, number), piece(self.after, number))).collect()
-    }
-}
-
-fn floor(at: Timestamp, step: i64) -> Timestamp {
-    at.plus_seconds(-at.unix_seconds().rem_euclid(step))
 }
 
 fn compare(evaluation: &Evaluation<'_>, pair: Pair) -> Result<Comparison, Error> {
@@ -243,29 +183,72 @@ fn compare(evaluation: &Evaluation<'_>, pair: Pair) -> Result<Comparison, Error>
     let noise = match evaluation.kind() {
         RuleKind::Unique => Some(NORMAL_95 * counting.hypot(standard_error)),
         RuleKind::Sum => spread(evaluation, &pair)?,
-        RuleKind::Count => Some(spread(evaluation, &pair)?.unwrap_or_default().max(NORMAL_95 * counting)),
-        RuleKind::PerValue => Some(NORMAL_95 * counting),
+        RuleKind::Count | RuleKind::PerValue => {
+            Some(spread(evaluation, &pair)?.unwrap_or_default().max(NORMAL_95 * counting))
+        }
     };
     let values = values(&before.value, &after.value, is_whole);
     let change = Change::of(from, to, noise, is_whole);
     Ok(Comparison { before, after, standard_error, change, values, cut_from: pair.cut_from })
 }
 
-/// How far the sum of the differences of like steps would stray by chance, from how much the differences vary: a comparison of
-/// pairs, so that weekdays and hours of the day, which both windows have, count for nothing.
+/// How far the difference of the windows would stray by chance.
 fn spread(evaluation: &Evaluation<'_>, pair: &Pair) -> Result<Option<f64>, Error> {
+    if pair.seconds() >= FEWEST_DAYS * SECONDS_PER_DAY {
+        return spread_of_steps(evaluation, pair, SECONDS_PER_DAY);
+    }
+    match spread_of_past(evaluation, pair)? {
+        Some(spread) => Ok(Some(spread)),
+        None => spread_of_steps(evaluation, pair, evaluation.step_seconds()),
+    }
+}
+
+/// The spread by how much the differences of like steps vary: a comparison of pairs, so that weekdays and hours of the day, which
+/// both windows have, count for nothing.
+fn spread_of_steps(evaluation: &Evaluation<'_>, pair: &Pair, step: i64) -> Result<Option<f64>, Error> {
     let mut differences = Vec::new();
-    for (before, after) in pair.steps(pair.unit()) {
-        let number = |range| Ok::<f64, Error>(total(&evaluation.value(Span::Range(range))?.value));
-        differences.push(number(after)? - number(before)?);
+    for (before, after) in pair.steps(step) {
+        let (before, after) = (evaluation.value(Span::Range(before))?, evaluation.value(Span::Range(after))?);
+        differences.push(total(&after.value) - total(&before.value));
     }
     if differences.len() < FEWEST_PAIRS {
         return Ok(None);
     }
-    let pairs = f64::from(u32::try_from(differences.len()).unwrap_or(u32::MAX));
+    let pairs = double(differences.len());
     let mean = differences.iter().sum::<f64>() / pairs;
     let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
-    Ok(Some(student_95(pairs - 1.0) * (pairs * squares / (pairs - 1.0)).sqrt()))
+    let variance = squares / (pairs - 1.0);
+    Ok(Some(student_95(pairs - 1.0) * (variance * ratio(pair.seconds(), step)).sqrt()))
+}
+
+/// The spread by how much days before both windows differed, if they were recorded.
+fn spread_of_past(evaluation: &Evaluation<'_>, pair: &Pair) -> Result<Option<f64>, Error> {
+    let mut differences = Vec::new();
+    for (before, after) in pair.past() {
+        let (before, after) = (evaluation.value(Span::Range(before))?, evaluation.value(Span::Range(after))?);
+        if before.partial || after.partial {
+            break;
+        }
+        differences.push(total(&after.value) - total(&before.value));
+    }
+    if differences.len() < FEWEST_PAST_DAYS {
+        return Ok(None);
+    }
+    // Nothing has changed where the mean is 0; a trend is no news and counts as noise.
+    let pairs = double(differences.len());
+    let variance = differences.iter().map(|difference| difference.powi(2)).sum::<f64>() / pairs;
+    let days = ratio(pair.seconds(), pair.seconds().min(SECONDS_PER_DAY));
+    Ok(Some(student_95(pairs) * (variance * days).sqrt()))
+}
+
+fn double(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// How many times one time has room in another; fractions count.
+fn ratio(seconds: i64, step: i64) -> f64 {
+    let hours = |seconds: i64| f64::from(u32::try_from(seconds / SECONDS_PER_HOUR).unwrap_or(u32::MAX));
+    hours(seconds) / hours(step).max(1.0)
 }
 
 /// The two-sided 95 % quantile of Student's t, by the expansion of Cornish and Fisher (Abramowitz and Stegun 26.7.5); 4 % too

@@ -6,5 +6,6 @@ pub(crate) mod check;
 pub(crate) mod compare;
 mod evaluate;
 pub(crate) mod metric;
+mod pair;
 pub(crate) mod query;
 pub(crate) mod reader;

@@ -280,6 +280,10 @@ impl Reader {
         .map_err(|error| self.with_nearest_event(error, query))
     }
 
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub(crate) fn copy_to(&self, path: &Path) -> Result<(), Error> {
         self.refuse_fork()?;
         self.storage.copy_to(path)
