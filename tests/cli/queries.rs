@@ -153,3 +153,51 @@ fn an_unknown_event_fails_with_the_nearest_name_and_the_others_are_answered() {
         ran.err
     );
 }
+
+#[test]
+fn queries_compare_with_the_time_before_and_around_a_mark() {
+    let bench = Bench::new();
+    let hour = |day: u32, hour: u32| {
+        format!(
+            "{{\"event\":\"issue_created\",\"time\":\"2024-03-{day:02}T{hour:02}:00:00Z\",\"user\":{hour},\"label\":\"web\"}}\n"
+        )
+    };
+    let log: String =
+        (1..=30).map(|day| hour(day, day % 24).repeat(if day < 20 { 40 } else { 90 })).collect();
+    bench.write("log.ndjson", log);
+    assert_eq!(bench.run(&["import", "log.ndjson", "--definitions", "config"]).code, 0);
+    let ask = |args: &[&str]| bench.json(&[&["query", "issue_created"], args].concat())["compare"].clone();
+    let previous =
+        ask(&["--from", "2024-03-20", "--to", "2024-03-25", "--compare", "previous", "--by", "day"]);
+    let (before, after) = (&previous["before"], &previous["after"]);
+    assert_eq!(
+        (&previous["with"], &before["value"], &after["value"]),
+        (&json!("previous"), &json!(200), &json!(450))
+    );
+    assert_eq!(
+        (&before["from"], &after["to"]),
+        (&json!("2024-03-15T00:00:00Z"), &json!("2024-03-25T00:00:00Z"))
+    );
+    assert_eq!(
+        (&previous["difference"], &previous["percent"], &previous["verdict"]),
+        (&json!(250.0), &json!(125.0), &json!("rise"))
+    );
+    assert_eq!((before["series"].as_array().unwrap().len(), &after["series"][0]["value"]), (5, &json!(90)));
+    bench.json(&["mark", "v1", "--at", "2024-03-20"]);
+    let around = ask(&["--last", "5d", "--compare", "v1"]);
+    assert_eq!(
+        (&around["with"], &around["mark"]),
+        (&json!("mark"), &json!({"name": "v1", "at": "2024-03-20T00:00:00Z"}))
+    );
+    assert_eq!((&around["before"]["value"], &around["after"]["value"]), (&json!(200), &json!(450)));
+    let values = ask(&["--per-value", "label", "--last", "5d", "--compare", "v1"]);
+    assert_eq!(values["values"]["web"]["difference"], json!(250.0));
+    for (args, code, kind) in [
+        (&["--last", "5d", "--compare", "v2"][..], 1, "unknown_mark"),
+        (&["--compare", "previous"], 2, "usage"),
+        (&["--from", "2024-03-20", "--to", "2024-03-25", "--compare", "v1"], 2, "usage"),
+    ] {
+        let ran = bench.run(&[&["query", "issue_created", "--json"], args].concat());
+        assert_eq!((ran.code, ran.error().0.as_str()), (code, kind), "{args:?}");
+    }
+}
