@@ -50,13 +50,16 @@ pub enum Against {
 ///
 /// let definitions = Definitions::new().event(EventDefinition::new("page_viewed"))?;
 /// let store = Store::builder_in_memory().definitions(definitions).open()?;
-/// let log = "{\"event\":\"page_viewed\",\"time\":\"2024-03-09T10:00:00Z\"}\n".repeat(100)
-///     + &"{\"event\":\"page_viewed\",\"time\":\"2024-03-11T10:00:00Z\"}\n".repeat(400);
+/// let mut log = String::new();
+/// for day in 1..=20 {
+///     let line = format!("{{\"event\":\"page_viewed\",\"time\":\"2024-03-{day:02}T10:00:00Z\"}}\n");
+///     log += &line.repeat(if day < 11 { 100 } else { 150 });
+/// }
 /// store.import("access.log", log.as_bytes())?;
 /// let release = headcount::Timestamp::parse("2024-03-11")?;
-/// let comparison = store.reader().compare(&Query::total("page_viewed").last_days(2), Against::Instant(release))?;
-/// assert_eq!(comparison.change.difference, 300.0);
-/// assert_eq!(comparison.change.percent, Some(300.0));
+/// let comparison = store.reader().compare(&Query::total("page_viewed").last_days(7), Against::Instant(release))?;
+/// assert_eq!(comparison.change.difference, 350.0);
+/// assert_eq!(comparison.change.percent, Some(50.0));
 /// assert_eq!(comparison.change.verdict, Verdict::Rise);
 /// # Ok(())
 /// # }
