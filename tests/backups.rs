@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::print_stdout,
     reason = "the helpers of tests may fail as tests do, and a child speaks on stdout"
 )]

@@ -5,7 +5,7 @@
     clippy::print_stdout,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
     reason = "the helpers of tests may fail as tests do, and chance is made of doubles"
 )]
 

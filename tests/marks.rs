@@ -39,7 +39,7 @@ fn the_first_mark_of_a_name_stays_until_it_is_moved_or_removed() {
     assert_eq!(store.mark("v1").unwrap().at, at(NOON));
     clock.advance(Duration::from_secs(60));
     assert_eq!(store.mark("v1").unwrap().at, at(NOON), "the first counts");
-    let mut upkeep = Upkeep::open(&path).unwrap().with_clock(clock.clone());
+    let mut upkeep = Upkeep::open(&path).unwrap().with_clock(clock);
     assert_eq!(upkeep.mark("v1").unwrap().at, at(NOON), "in every process");
     assert_eq!(upkeep.mark("v2").unwrap().at, at("2026-11-22T12:01:00Z"));
     assert_eq!(store.mark_at("v1", at("2026-11-20")).unwrap().at, at("2026-11-20"));
