@@ -165,10 +165,10 @@ fn a_target_that_cannot_be_is_named_and_nothing_is_left() {
     let before = names(folder.path());
     let reader = Reader::open(&path).unwrap();
     for (target, kind, words) in [
-        ("taken", ErrorKind::Usage, "there is something already"),
-        ("folder", ErrorKind::Usage, "there is something already"),
-        ("dangling", ErrorKind::Usage, "there is something already"),
-        ("usage.db", ErrorKind::Usage, "there is something already"),
+        ("taken", ErrorKind::Usage, "it exists already"),
+        ("folder", ErrorKind::Usage, "it exists already"),
+        ("dangling", ErrorKind::Usage, "it exists already"),
+        ("usage.db", ErrorKind::Usage, "it exists already"),
         ("missing/copy.db", ErrorKind::Io, "there is no folder"),
         ("taken/copy.db", ErrorKind::Io, "there is no folder"),
     ] {

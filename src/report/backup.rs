@@ -47,7 +47,7 @@ impl Reader {
         if fs::symlink_metadata(path).is_ok() {
             return Err(Error::new(
                 ErrorKind::Usage,
-                format!("{}: there is a file already; name one that does not exist", path.display()),
+                format!("{}: it exists already; name a file that does not", path.display()),
             ));
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

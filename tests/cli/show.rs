@@ -12,8 +12,8 @@ fn a_metric_is_shown_with_its_series_values_and_weeks() {
     assert_eq!(document["key_path"], "counts.openers_weekly");
     assert_eq!(
         document["series"][0],
-        json!({"key": "issue_created-user", "kind": "unique", "recorded": true, "since": "2024-03-04T10:00:00Z",
-            "last": "2024-03-05"})
+        json!({"key": "issue_created-user", "kind": "unique", "recorded": false, "since": "2024-03-04T10:00:00Z",
+            "until": "2024-03-13T08:00:00Z", "last": "2024-03-05"})
     );
     let values = ["complete", "rolling", "current"].map(|window| document[window]["value"].clone());
     assert_eq!(values, [json!(2), json!(1), json!(1)]);
