@@ -22,7 +22,7 @@ fn a_metric_is_shown_with_its_series_values_and_weeks() {
     let ran = bench.run(&["metric", "show", "counts.issues"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert!(ran.out.starts_with("counts.issues\n  About counts.issues\n"), "{}", ran.out);
-    assert!(ran.out.contains("issue_created  recorded since Mon 4 Mar 2024"), "{}", ran.out);
+    assert!(ran.out.contains("issue_created  recorded Mon 4 - Wed 13 Mar 2024"), "{}", ran.out);
     let ran = bench.run(&["metric", "show", "counts.isues", "--json"]);
     assert_eq!((ran.code, ran.error().0.as_str()), (1, "unknown_metric"));
     assert!(ran.error().1.ends_with("did you mean `counts.issues`?"), "{}", ran.err);

@@ -50,7 +50,7 @@ pub(crate) fn link_into_place(unfinished: &Path, path: &Path) -> Result<u64, Err
     std::fs::hard_link(unfinished, path).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => Error::new(
             ErrorKind::Usage,
-            format!("{}: there is something already; name a file that does not exist", path.display()),
+            format!("{}: it exists already; name a file that does not", path.display()),
         ),
         _ => io("naming the copy", path, &error),
     })?;
