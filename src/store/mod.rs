@@ -118,7 +118,7 @@ impl Store {
     /// counts, also after an import that was interrupted. `input` always begins with the first byte of the source.
     ///
     /// Bad lines are counted by reason and the rest goes on. Each 65,536 lines are committed together with the offset
-    /// behind them. Lines are parsed on a thread that ends with the call. Costs 1 to 2 µs a line. Blocks until the input has ended and
+    /// behind them. Lines are parsed on a thread that ends with the call. Costs about 1 µs a line. Blocks until the input has ended and
     /// all of it is committed; tracking goes on meanwhile.
     ///
     /// # Errors
