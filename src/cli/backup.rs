@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Context;
 use super::args::BackupArgs;
 use super::output::{Failure, Form, Output};
+use super::progress::during;
 use super::text;
 
 #[derive(Serialize)]
@@ -16,7 +17,8 @@ struct Document {
 }
 
 pub(super) fn run(args: &BackupArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
-    let backup = context.bare_reader()?.backup(&args.file)?;
+    let reader = context.bare_reader()?;
+    let backup = during("copying and checking", output.form(), || reader.backup(&args.file))?;
     let file = args.file.display().to_string();
     match output.form() {
         Form::Json => output.document(&Document {

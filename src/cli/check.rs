@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Context;
 use super::args::StoreCheckArgs;
 use super::output::{Exit, Failure, Form, Output, word};
+use super::progress::during;
 use super::table::{Align, Table};
 use super::text;
 use crate::{Check, Depth, ErrorKind};
@@ -31,7 +32,8 @@ struct FindingDocument<'a> {
 
 pub(super) fn run(args: &StoreCheckArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     let depth = if args.deep { Depth::Deep } else { Depth::Plain };
-    let check = context.bare_reader()?.check(depth)?;
+    let reader = context.bare_reader()?;
+    let check = during("checking the store", output.form(), || reader.check(depth))?;
     match output.form() {
         Form::Json => output.document(&document(&check)),
         Form::Text => print(&check, args.deep, output),

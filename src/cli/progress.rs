@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Result as IoResult};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,6 +14,7 @@ use super::text;
 const SHOWN_AFTER: Duration = Duration::from_millis(500);
 const SHOWN_EVERY: Duration = Duration::from_millis(250);
 const MAX_NAME_CHARS: usize = 40;
+const WAITING: &str = "{msg}: {elapsed}";
 const WITH_TOTAL: &str = "{prefix}: {decimal_bytes} of {decimal_total_bytes}, {msg} lines/s, {eta} left";
 const WITHOUT_TOTAL: &str = "{prefix}: {decimal_bytes}, {msg} lines/s";
 
@@ -95,6 +97,35 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Says what is being done, and for how long, while work goes on that cannot say how far it is.
+pub(super) fn during<T>(doing: &str, form: Form, work: impl FnOnce() -> T) -> T {
+    let target = ProgressDrawTarget::stderr();
+    if form != Form::Text || target.is_hidden() {
+        return work();
+    }
+    let (working, ended) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let goes_on = |longer: Duration| ended.recv_timeout(longer) == Err(RecvTimeoutError::Timeout);
+            if !goes_on(SHOWN_AFTER) {
+                return;
+            }
+            let bar = ProgressBar::with_draw_target(None, target).with_message(doing.to_owned());
+            if let Ok(style) = ProgressStyle::with_template(WAITING) {
+                bar.set_style(style);
+            }
+            bar.tick();
+            while goes_on(SHOWN_EVERY) {
+                bar.tick();
+            }
+            bar.finish_and_clear();
+        });
+        let done = work();
+        drop(working);
+        done
+    })
 }
 
 /// Passes an input on, and tells what was read.

@@ -9,6 +9,7 @@ use super::args::StatsArgs;
 use super::chart::bar;
 use super::look::Paint;
 use super::output::{Failure, Form, Output};
+use super::progress::during;
 use super::show::{last, last_day, recorded};
 use super::table::{Align, Table};
 use super::window::{self, Moment};
@@ -96,7 +97,7 @@ pub(super) fn run(args: &StatsArgs, context: &Context, output: &mut Output<'_>) 
     let changes = definitions.as_ref().zip(given.as_ref()).map(|(kept, given)| Changes::of(kept, given));
     let condition = Condition {
         contents: reader.contents()?,
-        space: reader.space()?,
+        space: during("measuring the file", output.form(), || reader.space())?,
         ledger: reader.ledger()?,
         never_moved: definitions.as_ref().map_or_else(Vec::new, |kept| never_moved(kept, &activity)),
         activity,
