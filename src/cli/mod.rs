@@ -65,7 +65,8 @@ use crate::{Clock, Definitions, Error, ManualClock, Reader, Timestamp};
 pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>, defaults: Defaults) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let asks_for_json = args.iter().any(|arg| arg == "--json");
-    let (stdout, stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
+    // Progress is drawn from another thread, so that stderr is not held.
+    let (stdout, stderr) = (std::io::stdout().lock(), std::io::stderr());
     let form = if asks_for_json { Form::Json } else { Form::Text };
     let mut output = Output::new(form, stdout, stderr).looking();
     match args::parse(&args, &defaults) {
