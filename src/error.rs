@@ -111,6 +111,13 @@ impl Error {
     }
 }
 
+/// What the system says about a file, without its number.
+#[cold]
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    let words = error.to_string();
+    words.split(" (os error ").next().unwrap_or_default().to_lowercase()
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
@@ -242,9 +249,9 @@ impl fmt::Display for TrackError {
             Self::UndeclaredIdentifier => "the event's definition does not list this identifier",
             Self::UndeclaredProperty => "the event's definition does not declare this custom property",
             Self::WrongType => {
-                "a property has the wrong type: `value` takes a number, `label` and `property` text"
+                "a property has the wrong type: `value` takes a number, `label` and `property` text, another one either"
             }
-            Self::TooLong => "an identifier or a text is longer than 256 bytes",
+            Self::TooLong => "an identifier or a text is longer than 256 bytes; shorten it",
             Self::TooMany => "the event carries more identifiers or custom properties than one event may",
             Self::NotFinite => "a number is infinite or not a number",
             Self::TooLate => "the event's time is more than 8 days ago; use an import for older events",

@@ -100,7 +100,7 @@ fn what_is_no_store_is_refused_by_name_and_left_as_it_is() {
         ("empty.db", ErrorKind::StoreDamaged, "the file is empty"),
         ("junk.db", ErrorKind::StoreDamaged, "not a headcount store"),
         ("text.db", ErrorKind::StoreDamaged, "not a headcount store"),
-        ("folder.db", ErrorKind::StoreDamaged, "this is no file"),
+        ("folder.db", ErrorKind::StoreDamaged, "this is a folder"),
         ("foreign.db", ErrorKind::StoreDamaged, "another program"),
         ("newer.db", ErrorKind::StoreNewer, "version 2"),
     ] {

@@ -185,7 +185,11 @@ fn follow(
     }
     let open = |path: &Path| File::open(path).and_then(|file| interrupt.watch(file)).and_then(plain);
     let input = open(path).map_err(|error| unreadable(path, &error))?;
-    let Some(known_as) = store.find_source(input)? else { return Ok(()) };
+    let found = store.find_source(input).map_err(|error| match error.kind() {
+        ErrorKind::Io => Failure::io(format!("{}: {error}; nothing of it was counted", path.display())),
+        _ => error.into(),
+    });
+    let Some(known_as) = found? else { return Ok(()) };
     let is_there = open(Path::new(&known_as))
         .is_ok_and(|input| store.find_source(input).is_ok_and(|found| found.is_some()));
     if is_there {
@@ -198,7 +202,7 @@ fn follow(
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::io(format!("{}: the file cannot be read: {error}", path.display()))
+    Failure::io(format!("{}: {}", path.display(), text::io(error)))
 }
 
 fn open(path: &Path, args: &ImportArgs, output: &mut Output<'_>) -> Result<Source, Failure> {

@@ -209,5 +209,5 @@ fn print(rows: &[Row], now: Moment, output: &mut Output<'_>) {
 
 /// The first line of an error says what is wrong, further ones what to write.
 fn first_line(error: &Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+    text::first_line(&error.to_string()).to_owned()
 }

@@ -51,7 +51,7 @@ use window::Moment;
 
 pub use defaults::Defaults;
 
-use crate::{Clock, Definitions, Error, ManualClock, Reader, Timestamp};
+use crate::{Clock, Definitions, Error, ErrorKind, ManualClock, Reader, Timestamp};
 
 /// Runs one command line, as `headcount` itself does, and returns its exit code.
 ///
@@ -75,8 +75,11 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>, defaults
         Err(help) => output.text(help.render()),
         Ok(parsed) => {
             let invoked = args.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
-            let done = Context::new(parsed.cli.global, parsed.store_is_explicit, invoked, defaults)
-                .and_then(|context| execute(&parsed.cli.command, &context, &mut output));
+            let context = Context::new(parsed.cli.global, parsed.store_is_explicit, invoked, defaults);
+            let done = context.and_then(|context| {
+                let done = execute(&parsed.cli.command, &context, &mut output);
+                done.map_err(|failure| explain(failure, &parsed.cli.command, &context))
+            });
             if let Err(failure) = done {
                 output.fail(failure);
             }
@@ -100,6 +103,17 @@ fn execute(command: &Command, context: &Context, output: &mut Output<'_>) -> Res
         Command::Backup(args) => backup::run(args, context, output),
         Command::Stats(args) => stats::run(args, context, output),
         Command::Completions(args) => completions::run(args, context, output),
+    }
+}
+
+/// Adds what only the command line knows: which store it was, or the option that gives what is missing.
+fn explain(failure: Failure, command: &Command, context: &Context) -> Failure {
+    let is_without = context.folder.is_none() && failure.is(ErrorKind::Definitions);
+    match command {
+        Command::Metric(_) | Command::Ping(_) if is_without => failure.advise(" (--definitions DIR)"),
+        // What cannot be written here is the copy.
+        Command::Backup(_) if failure.is(ErrorKind::ReadOnly) || failure.is(ErrorKind::StoreFull) => failure,
+        _ => failure.of_store(&context.store),
     }
 }
 

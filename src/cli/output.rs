@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{BufWriter, ErrorKind as IoErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use super::look::{Look, Paint};
 use super::problems;
 use super::table::Table;
+use super::text;
 use crate::{Error, ErrorKind, Problem};
 
 /// How a program ends; the worst that happened counts.
@@ -70,7 +72,7 @@ impl Failure {
 
     /// What is wrong; further lines say what to write.
     pub(super) fn first_line(&self) -> &str {
-        self.message.lines().next().unwrap_or_default()
+        text::first_line(&self.message)
     }
 
     pub(super) fn is(&self, kind: ErrorKind) -> bool {
@@ -79,6 +81,18 @@ impl Failure {
 
     pub(super) fn exit(&self) -> Exit {
         self.exit
+    }
+
+    /// Names the store in front of what is wrong with it, unless the message does.
+    pub(super) fn of_store(mut self, store: &Path) -> Self {
+        let kinds =
+            [ErrorKind::StoreBusy, ErrorKind::StoreDamaged, ErrorKind::StoreFull, ErrorKind::ReadOnly];
+        let store = store.display().to_string();
+        if kinds.into_iter().any(|kind| self.is(kind)) && !self.message.contains(&store) {
+            let path = std::path::absolute(&store).unwrap_or_else(|_| store.into());
+            self.message = format!("{}: {}", path.display(), self.message);
+        }
+        self
     }
 
     /// Adds to the message what the command line can do about it.
@@ -225,7 +239,9 @@ impl<'a> Output<'a> {
                 let look = self.look_of_notes;
                 let error = look.paint(Paint::Error, "error:");
                 if problems.is_empty() {
-                    self.say(format_args!("{error} {}\n", message.trim_end()));
+                    // Names in it come from outside.
+                    let lines: Vec<String> = message.trim_end().lines().map(text::safe).collect();
+                    self.say(format_args!("{error} {}\n", lines.join("\n")));
                 } else {
                     let first = message.lines().next().unwrap_or_default();
                     let listed = problems::render(&problems, look);
@@ -273,7 +289,7 @@ impl<'a> Output<'a> {
             && error.kind() != IoErrorKind::BrokenPipe
         {
             // The buffer still holds what could not be written; its last attempt is of no interest.
-            let message = format!("writing to stdout failed: {error}");
+            let message = format!("writing to stdout failed: {}", text::words(&error));
             self.broken = Some(error);
             self.fail(Failure::io(message));
         }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::answer::{Figures, instant, kind_word, per_value_table, steps_table};
-use super::args::{QueryArgs, Step};
+use super::args::{Earlier, QueryArgs, Step};
 use super::compare::{self, CompareDocument, Compared};
 use super::look::Paint;
 use super::output::{Failure, Form, Output};
@@ -105,17 +105,40 @@ fn query_of(args: &QueryArgs, events: &[String], now: Timestamp) -> Result<Optio
         }
     }
     query = args.filters.iter().fold(query, |query, (key, value)| query.filter(key, value.clone()));
+    if let (Some(Earlier::Mark(mark)), None) = (&args.compare, args.last) {
+        return Err(Failure::usage(format!(
+            "--compare {mark} compares as many days before it as after it; say how many with --last 7d"
+        )));
+    }
     if let Some(days) = args.last {
         query = query.last_days(days);
     } else if let Some(from) = args.from {
         let end_of_today = TimeRange::last_days(now, 1).to();
-        query = query.range(TimeRange::new(from, args.to.unwrap_or(end_of_today))?);
+        let to = args.to.unwrap_or(end_of_today);
+        if to <= from {
+            let (from, to) = (written(from), written(to));
+            return Err(Failure::usage(match args.to {
+                Some(_) => {
+                    format!("--to {to} is not after --from {from}; it is the first day that does not count")
+                }
+                None => format!(
+                    "--from {from} lies ahead, and without --to the time ends with today; name an earlier date"
+                ),
+            }));
+        }
+        query = query.range(TimeRange::new(from, to)?);
     } else if args.compare.is_some() {
         return Err(Failure::usage(
             "--compare needs a window: how long with --last 7d, or which with --from and --to",
         ));
     }
     Ok(Some(query))
+}
+
+/// An instant as it can be written on the command line.
+fn written(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.strip_suffix("T00:00:00Z").map_or_else(|| text.clone(), ToOwned::to_owned)
 }
 
 fn document<'a>(

@@ -14,7 +14,9 @@ use super::show::{last, last_day, recorded};
 use super::table::{Align, Table};
 use super::window::{self, Moment};
 use super::{Context, text};
-use crate::{Contents, Definitions, Ledger, MetricDefinition, MetricStatus, Rule, SeriesActivity, Space};
+use crate::{
+    Contents, Definitions, ErrorKind, Ledger, MetricDefinition, MetricStatus, Rule, SeriesActivity, Space,
+};
 
 /// So many series are shown as text, unless all are asked for; JSON has all.
 const MAX_SERIES: usize = 15;
@@ -91,7 +93,11 @@ struct Condition {
 
 pub(super) fn run(args: &StatsArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     let reader = context.bare_reader()?;
-    let definitions = reader.definitions().ok();
+    let definitions = match reader.definitions() {
+        Ok(definitions) => Some(definitions),
+        Err(error) if error.kind() == ErrorKind::Definitions => None,
+        Err(error) => return Err(error.into()),
+    };
     let activity = reader.activity()?;
     let given = context.definitions()?;
     let changes = definitions.as_ref().zip(given.as_ref()).map(|(kept, given)| Changes::of(kept, given));

@@ -82,6 +82,27 @@ pub(super) fn safe(text: &str) -> String {
     safe
 }
 
+/// What the system says about a file that a command line names.
+pub(super) fn io(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::IsADirectory => "this is a folder; name a file in it".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
+        _ => format!("it cannot be read: {}", words(error)),
+    }
+}
+
+/// What the system says, without its number.
+pub(super) fn words(error: &std::io::Error) -> String {
+    let words = error.to_string();
+    words.split(" (os error ").next().unwrap_or_default().to_lowercase()
+}
+
+/// The first line of a message, which may announce more.
+pub(super) fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default().trim_end_matches(':')
+}
+
 /// A count as a double, for the length of a bar.
 #[expect(clippy::cast_precision_loss, reason = "the length of a bar has 240 steps")]
 pub(super) fn double(count: u64) -> f64 {

@@ -17,7 +17,7 @@ use crate::definition::rule::Rule;
 use crate::definition::walk::Walk;
 use crate::definition::words::MetricStatus;
 use crate::definition::yaml::MAX_FILE_BYTES;
-use crate::error::{Error, ErrorKind, Problem};
+use crate::error::{Error, ErrorKind, Problem, plain};
 
 /// Most bytes of all files together.
 const MAX_TOTAL_BYTES: usize = 128 << 20;
@@ -307,7 +307,7 @@ impl Loading {
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
-    let unreadable = |error: io::Error| format!("the file cannot be read: {error}");
+    let unreadable = |error: io::Error| format!("the file cannot be read: {}", plain(&error));
     // Opening a pipe would wait for its other end.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("this is not a regular file; remove it".to_owned());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::definition::problems::{Place, Position, Problems};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, plain};
 
 /// Most definition files below one folder.
 const MAX_FILES: usize = 10_000;
@@ -48,7 +48,7 @@ impl<'a> Walk<'a> {
             // A link to a folder that is read already, perhaps one that this folder is in.
             Ok(None) => return Ok(()),
             Err(error) => {
-                self.unreadable(folder, format!("the folder cannot be read: {error}"));
+                self.unreadable(folder, format!("the folder cannot be read: {}", plain(&error)));
                 return Ok(());
             }
         };
@@ -61,7 +61,9 @@ impl<'a> Walk<'a> {
             }
             match entry {
                 Ok(entry) => drop(paths.insert(entry.file_name(), entry.path())),
-                Err(error) => self.unreadable(folder, format!("the folder cannot be read: {error}")),
+                Err(error) => {
+                    self.unreadable(folder, format!("the folder cannot be read: {}", plain(&error)));
+                }
             }
         }
         for (name, path) in paths {
@@ -78,7 +80,12 @@ impl<'a> Walk<'a> {
                     }
                     self.files.push(path);
                 }
-                Err(error) if is_yaml => self.unreadable(&path, format!("the file cannot be read: {error}")),
+                Err(error) if is_yaml && error.kind() == std::io::ErrorKind::NotFound => {
+                    self.unreadable(&path, "this is a link to nothing; remove it".to_owned());
+                }
+                Err(error) if is_yaml => {
+                    self.unreadable(&path, format!("the file cannot be read: {}", plain(&error)));
+                }
                 _ => {}
             }
         }

@@ -293,6 +293,19 @@ fn syntax_fault(error: &ScanError, text: &str) -> Fault {
                 message: "this is not valid YAML: a tab indents the line; use spaces".to_owned(),
             }
         }
+        ErrorKind::UnknownAnchor => Fault {
+            at,
+            message: "this is not valid YAML: no anchor has this name; quote a text that begins with `*`".to_owned(),
+        },
+        ErrorKind::MappingValueNotAllowed => Fault {
+            at,
+            message: "this is not valid YAML: a second `:` on the line; quote the value".to_owned(),
+        },
+        ErrorKind::ExpectedDocumentStart => Fault {
+            at,
+            message: "this is not valid YAML: the definition ends before this line; write one mapping of keys and values"
+                .to_owned(),
+        },
         _ => Fault { at, message: format!("this is not valid YAML: {}", error.info()) },
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, plain};
 use crate::storage::batch::SourceState;
 
 /// The longest line; a longer one is counted as bad and passed over.
@@ -244,7 +244,7 @@ pub(crate) fn find(sources: Vec<(String, SourceState)>, input: impl Read) -> Res
         if let Some(Ended::Failed(error)) = &source.ended {
             return Err(Error::new(
                 ErrorKind::Io,
-                format!("reading the source failed after byte {}: {error}", source.place.offset),
+                format!("the input cannot be read behind byte {}: {}", source.place.offset, plain(error)),
             ));
         }
         if !reaches {

@@ -33,11 +33,11 @@ impl Mark {
     /// Refuses names that could not be told apart, or not be written, on a command line.
     pub(crate) fn new(name: &str, at: Timestamp) -> Result<Self, Error> {
         let fault = if name.is_empty() || name.len() > MAX_MARK_BYTES {
-            format!("has 1 to {MAX_MARK_BYTES} bytes, this one {}", name.len())
+            format!("must have 1 to {MAX_MARK_BYTES} bytes, this one has {}", name.len())
         } else if name.chars().any(char::is_control) || name.trim() != name {
-            "has no control characters, and no spaces around it".to_owned()
+            "must have no control characters, and no spaces around it".to_owned()
         } else if RESERVED.contains(&name) {
-            format!("is not `{name}`, which stands for the time before; choose another")
+            format!("cannot be `{name}`, which stands for the time before; choose another")
         } else {
             return Ok(Self { name: name.to_owned(), at });
         };

@@ -191,7 +191,7 @@ fn what_cannot_be_read_is_named_with_what_to_do() {
         ("binary", "binary/a.yml: error: the file is binary, not YAML; remove it, or name another file"),
         ("binary/a.yml", "binary/a.yml: error: the file is binary, not YAML; "),
         ("wide", "wide/a.yml: error: the file is UTF-16; save it as UTF-8"),
-        ("wide", "wide/b.yml: error: the file cannot be read: "),
+        ("wide", "wide/b.yml: error: this is a link to nothing; remove it"),
         ("latin", "latin/a.yml:2:17: error: the file is not UTF-8 from here on; save it as UTF-8\n"),
         ("latin", "2 | description: caf\u{fffd}\n  |                 ^\n"),
         ("/dev/null", "/dev/null: error: this is not a regular file; "),

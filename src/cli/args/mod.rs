@@ -6,6 +6,8 @@ mod values;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -99,16 +101,16 @@ pub(super) struct ImportArgs {
 #[derive(Debug, Args)]
 pub(super) struct QueryArgs {
     /// Events; several add up, or unite for --unique
-    #[arg(required = true, value_name = "EVENT")]
+    #[arg(required = true, value_name = "EVENT", value_parser = NonEmptyStringValueParser::new())]
     pub(super) events: Vec<String>,
     /// How many distinct ones: user, project, namespace, or another identifier or property
-    #[arg(long, value_name = "IDENT", group = "what")]
+    #[arg(long, value_name = "IDENT", group = "what", value_parser = NonEmptyStringValueParser::new())]
     pub(super) unique: Option<String>,
     /// The sum of the events' `value`
     #[arg(long, group = "what")]
     pub(super) sum: bool,
     /// How many for each value of a property
-    #[arg(long, value_name = "PROP", group = "what")]
+    #[arg(long, value_name = "PROP", group = "what", value_parser = NonEmptyStringValueParser::new())]
     pub(super) per_value: Option<String>,
     /// Only events whose property K is V; K:=V takes V as text also where it reads as a number
     #[arg(long = "filter", value_name = "K=V", value_parser = parse_filter)]
@@ -120,7 +122,8 @@ pub(super) struct QueryArgs {
     #[arg(long, value_name = "DATE", value_parser = parse_time, requires = "from")]
     pub(super) to: Option<Timestamp>,
     /// The last days, as 28d; today is the last of them and not over
-    #[arg(long, value_name = "DAYS", value_parser = parse_days, conflicts_with = "from")]
+    #[arg(long, value_name = "DAYS", value_parser = parse_days, conflicts_with = "from",
+        allow_hyphen_values = true)]
     pub(super) last: Option<u32>,
     /// Cut the time into UTC hours (totals and sums only), UTC days, ISO weeks or months
     #[arg(long, value_name = "UNIT")]
@@ -169,7 +172,7 @@ pub(super) struct MetricShowArgs {
 #[derive(Debug, Args)]
 pub(super) struct MetricGetArgs {
     /// Key paths, as `metric list` shows them
-    #[arg(required = true, value_name = "KEY_PATH")]
+    #[arg(required = true, value_name = "KEY_PATH", value_parser = NonEmptyStringValueParser::new())]
     pub(super) key_paths: Vec<String>,
     /// As it was at this instant, instead of now
     #[arg(long, value_name = "DATE", value_parser = parse_time)]
@@ -285,6 +288,9 @@ pub(super) struct Parsed {
 
 /// What is wrong with a command line, without what the parser puts around it.
 pub(super) fn fault(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "a command is missing; --help lists them".to_owned();
+    }
     let rendered = error.render().to_string();
     let fault = rendered.strip_prefix("error: ").unwrap_or(&rendered);
     let end = ["\n\nUsage:", "\n\nFor more"].iter().filter_map(|tail| fault.find(tail)).min();

@@ -2,7 +2,7 @@
 
 use crate::definition::check::{key_path_fault, odd_rule, rules_fault};
 use crate::definition::metric::{MAX_RULES, MetricDefinition, MetricFields, MetricNotes};
-use crate::definition::problems::{Place, excerpt};
+use crate::definition::problems::{Place, Position, excerpt};
 use crate::definition::read::event::TIERS;
 use crate::definition::read::legacy;
 use crate::definition::read::rule::{self, RulePlaces};
@@ -204,7 +204,12 @@ fn read_rules(
         match &rules.without {
             Some(_) if status == MetricStatus::Removed => {}
             Some(reason) if source == DataSource::InternalEvents => {
-                report.error(fields.at, format!("{reason}; add `events:` with at least one `- name: ...`"));
+                report.error(
+                    fields.at,
+                    format!(
+                        "the metric has no value: {reason}; add `events:` with at least one `- name: ...`"
+                    ),
+                );
             }
             Some(reason) => report.warning(fields.at, format!("the metric has no value here: {reason}")),
             None => {}
@@ -237,9 +242,15 @@ fn read_rules(
         }
     }
     if !source.counts_events() {
-        let message =
-            format!("`events` has no effect with `data_source: {source}`; write internal_events to count");
-        report.warning(entry.at, message);
+        // A data source that is refused says nothing of the rules.
+        let is_refused =
+            fields.find("data_source").is_some_and(|entry| report.said.contains(&entry.value.at));
+        if !is_refused {
+            let message = format!(
+                "`events` has no effect with `data_source: {source}`; write internal_events to count"
+            );
+            report.warning(entry.at, message);
+        }
         return Rules::default();
     }
     read
@@ -260,7 +271,8 @@ fn check_rules(
         report.error(at, fault);
         return;
     }
-    for &frame in &frames.frames {
+    // A time frame that is missing was reported as such.
+    for &frame in frames.frames.iter().filter(|_| frames.at != Position::default()) {
         if let Some(fault) = rules_fault(rules, frame) {
             report.error(frames.at, format!("the metric {fault}"));
         }

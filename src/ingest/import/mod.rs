@@ -38,7 +38,10 @@ pub(crate) fn import(
     if name.is_empty() || name.len() > MAX_SOURCE_NAME_BYTES {
         return Err(Error::new(
             ErrorKind::Usage,
-            format!("the name of a source has 1 to {MAX_SOURCE_NAME_BYTES} bytes, this one {}", name.len()),
+            format!(
+                "the name of a source must have 1 to {MAX_SOURCE_NAME_BYTES} bytes, this one has {}",
+                name.len()
+            ),
         ));
     }
     let before = known(name)?.unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, plain};
 use crate::ingest::aggregate::{Aggregator, Target};
 use crate::ingest::import::parse::Work;
 use crate::ingest::import::report::ImportReport;
@@ -201,8 +201,10 @@ impl<'a> Pieces<'a> {
         Error::new(
             ErrorKind::Io,
             format!(
-                "reading `{}` failed after line {}: {error}; import it again to continue",
-                self.name, self.read.lines
+                "reading `{}` failed after line {}: {}; import it again to continue",
+                self.name,
+                self.read.lines,
+                plain(error)
             ),
         )
     }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use crate::error::{Error, ErrorKind};
 use crate::storage::sqlite::failure::During;
-use crate::storage::sqlite::open::{hex, io, random};
+use crate::storage::sqlite::open::{hex, io, random, uncreatable};
 
 /// Writes one moment of the store to `path`, which must not exist, and syncs it. The copy is compact and has no log beside it.
 pub(crate) fn write(connection: &Connection, path: &Path) -> Result<(), Error> {
@@ -21,7 +21,7 @@ pub(crate) fn write(connection: &Connection, path: &Path) -> Result<(), Error> {
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .map_err(|error| io("creating the copy", path, &error))?;
+        .map_err(|error| uncreatable(path, &error))?;
     copy(connection, text).during("copying the store")?;
     file.sync_all().map_err(|error| io("syncing the copy", path, &error))
 }

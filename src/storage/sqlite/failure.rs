@@ -4,29 +4,33 @@ use rusqlite::ErrorCode;
 
 use crate::error::{Error, ErrorKind};
 
-/// Names what failed and what to do, and keeps SQLite's own words as the source.
+/// Says what is wrong and what to do; SQLite's own words stand behind, where they tell more, and are kept as the source.
 #[cold]
 pub(crate) fn failed(doing: &str, error: rusqlite::Error) -> Error {
-    let (kind, remedy) = match error.sqlite_error_code() {
+    let (kind, message) = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            (ErrorKind::StoreBusy, "another process holds the store; try again")
+            (ErrorKind::StoreBusy, "another process holds the store; try again when it is done".to_owned())
         }
-        Some(ErrorCode::DatabaseCorrupt) => {
-            (ErrorKind::StoreDamaged, "the store is damaged; keep the file and restore a backup")
+        Some(ErrorCode::NotADatabase) => {
+            (ErrorKind::StoreDamaged, "the file is not a headcount store; name another one".to_owned())
         }
-        Some(ErrorCode::NotADatabase) => (ErrorKind::StoreDamaged, "the file is not a headcount store"),
-        Some(ErrorCode::DiskFull) => (ErrorKind::StoreFull, "free space on the disk"),
+        Some(ErrorCode::DiskFull) => (ErrorKind::StoreFull, "the disk is full; free space on it".to_owned()),
         Some(ErrorCode::ReadOnly) => {
-            (ErrorKind::ReadOnly, "the store or its folder cannot be written; check permissions")
+            let what = "the store or its folder cannot be written; check the permissions of both";
+            (ErrorKind::ReadOnly, what.to_owned())
         }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            (ErrorKind::Io, "the file cannot be opened; check that its folder exists and its permissions")
+            let what = "the file cannot be opened; check that its folder exists, and the permissions of both";
+            (ErrorKind::Io, what.to_owned())
         }
-        Some(_) => (ErrorKind::Io, "check the disk"),
-        // A row that does not decode: a value of a type that this crate never writes.
-        None => (ErrorKind::StoreDamaged, "the store is damaged; keep the file and restore a backup"),
+        // Without a code it is a row that does not decode: a value of a type that this crate never writes.
+        Some(ErrorCode::DatabaseCorrupt) | None => (
+            ErrorKind::StoreDamaged,
+            format!("the store is damaged; keep the file and restore a backup ({doing}: {error})"),
+        ),
+        Some(_) => (ErrorKind::Io, format!("SQLite failed in {doing}: {error}; check the disk")),
     };
-    Error::new(kind, format!("{doing} failed: {error}; {remedy}")).with_source(error)
+    Error::new(kind, message).with_source(error)
 }
 
 /// A value in the file that this crate never writes.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, plain};
 use crate::storage::sqlite::copy::{self, sync_folder};
 use crate::storage::sqlite::failure::{During, damaged, failed};
 use crate::storage::sqlite::schema;
@@ -52,14 +52,21 @@ pub(crate) fn writing(path: &Path, now: Timestamp) -> Result<Connection, Error> 
 pub(crate) fn reading(path: &Path) -> Result<Connection, Error> {
     check_library()?;
     let path = absolute(path)?;
-    if !path.exists() {
-        return Err(Error::new(
-            ErrorKind::StoreMissing,
-            format!(
-                "{}: there is no store; name another one, or create it by tracking or importing",
-                path.display()
-            ),
-        ));
+    // A folder on the way that may not be looked into does not say that there is none.
+    match path.try_exists() {
+        Ok(true) => {}
+        Err(error) if error.kind() != std::io::ErrorKind::NotADirectory => {
+            return Err(unreadable(&path, &error));
+        }
+        Ok(false) | Err(_) => {
+            return Err(Error::new(
+                ErrorKind::StoreMissing,
+                format!(
+                    "{}: there is no store; name another one, or create it by tracking or importing",
+                    path.display()
+                ),
+            ));
+        }
     }
     refuse_foreign(&path)?;
     connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
@@ -105,17 +112,17 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)
-        .map_err(|error| failed("opening the store", error).context(path.display()))?;
+        .map_err(|error| failed("opening it", error).context(path.display()))?;
     harden(&mut connection).map_err(|error| error.context(path.display()))?;
     Ok(connection)
 }
 
 fn harden(connection: &mut Connection) -> Result<(), Error> {
-    connection.busy_handler(Some(wait_for_writer)).during("setting the busy handler")?;
+    connection.busy_handler(Some(wait_for_writer)).during("opening it")?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
-    connection.pragma_update(None, "trusted_schema", false).during("setting trusted_schema")?;
-    connection.pragma_update(None, "cell_size_check", true).during("setting cell_size_check")?;
-    connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIBIBYTES).during("setting cache_size")
+    connection.pragma_update(None, "trusted_schema", false).during("opening it")?;
+    connection.pragma_update(None, "cell_size_check", true).during("opening it")?;
+    connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIBIBYTES).during("opening it")
 }
 
 fn prepare_to_write(connection: &Connection) -> Result<(), Error> {
@@ -166,9 +173,13 @@ fn use_wal(connection: &Connection) -> Result<(), Error> {
 /// Refuses what is not a store of a version that we know, through a read-only connection: nothing is written before.
 fn refuse_foreign(path: &Path) -> Result<(), Error> {
     let named = |error: Error| error.context(path.display());
-    let length = path.metadata().map_err(|error| io("reading the store", path, &error))?;
+    let length = path.metadata().map_err(|error| unreadable(path, &error))?;
     if !length.is_file() {
-        return Err(Error::new(ErrorKind::StoreDamaged, format!("{}: this is no file", path.display())));
+        let what = if length.is_dir() { "this is a folder" } else { "this is no regular file" };
+        return Err(named(Error::new(
+            ErrorKind::StoreDamaged,
+            format!("{what}, and so not a headcount store; name another one"),
+        )));
     }
     if length.len() == 0 {
         return Err(Error::new(
@@ -184,18 +195,18 @@ fn refuse_foreign(path: &Path) -> Result<(), Error> {
     match header {
         Ok(()) if magic == *SQLITE_MAGIC => {}
         Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-            return Err(io("reading the store", path, &error));
+            return Err(unreadable(path, &error));
         }
         Ok(()) | Err(_) => {
             let what = "the file is no SQLite file, and so not a headcount store; name another one";
             return Err(named(Error::new(ErrorKind::StoreDamaged, what)));
         }
     }
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| beside(path, error))?;
     let pragma = |name: &str| {
         connection
             .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
-            .map_err(|error| named(failed("reading the header", error)))
+            .map_err(|error| named(failed("reading its header", error)))
     };
     if pragma("application_id")? != schema::APPLICATION_ID {
         return Err(named(Error::new(
@@ -240,7 +251,7 @@ fn create_at(path: &Path, now: Timestamp) -> Result<(), Error> {
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .map_err(|error| io("creating the store", path, &error))?;
+        .map_err(|error| uncreatable(path, &error))?;
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).during("creating the store")?;
     prepare_to_write(&connection)?;
@@ -277,6 +288,54 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Why a store that can be read cannot be opened: also readers share its log.
+#[cold]
+fn beside(path: &Path, error: Error) -> Error {
+    if !matches!(error.kind(), ErrorKind::ReadOnly | ErrorKind::Io) {
+        return error;
+    }
+    let what = "its folder cannot be written, which also reading needs, for the files -wal and -shm beside the store; \
+                check the permissions";
+    Error::new(ErrorKind::ReadOnly, what).context(path.display()).with_source(error)
+}
+
+#[cold]
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    let what = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "this is a link to nothing; remove it, or name another store".to_owned()
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "no permission to read it; check that of the file and of its folders".to_owned()
+        }
+        _ => format!("it cannot be read: {}; name another store", plain(error)),
+    };
+    Error::new(ErrorKind::Io, format!("{}: {what}", path.display()))
+}
+
+/// A new file is refused because of the folder that it would be in.
+#[cold]
+pub(crate) fn uncreatable(path: &Path, error: &std::io::Error) -> Error {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Error::new(
+            ErrorKind::Io,
+            format!("there is no folder {}; make it, or name another one", folder.display()),
+        ),
+        std::io::ErrorKind::NotADirectory => {
+            Error::new(ErrorKind::Io, format!("{} is no folder; name another one", folder.display()))
+        }
+        std::io::ErrorKind::PermissionDenied => Error::new(
+            ErrorKind::ReadOnly,
+            format!(
+                "the folder {} cannot be written; check its permissions, or name another one",
+                folder.display()
+            ),
+        ),
+        _ => io("making a file", folder, error),
+    }
+}
+
 #[cold]
 pub(crate) fn io(doing: &str, path: &Path, error: &std::io::Error) -> Error {
     let kind = match error.kind() {
@@ -287,8 +346,9 @@ pub(crate) fn io(doing: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::new(
         kind,
         format!(
-            "{}: {doing} failed: {error}; check that the folder exists and can be written",
-            path.display()
+            "{}: {doing} failed: {}; check the disk and the permissions of the folder",
+            path.display(),
+            plain(error)
         ),
     )
 }

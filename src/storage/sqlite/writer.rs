@@ -136,7 +136,7 @@ const NOTE_COMMIT: &str = "UPDATE store SET committed = ?1 WHERE committed IS NU
 fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Error> {
     let path = connection.path().unwrap_or_default().to_owned();
     connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| {
-        let error = failed("waiting for the store", error);
+        let error = failed("beginning to write", error);
         if path.is_empty() { error } else { error.context(path) }
     })
 }
