@@ -117,7 +117,7 @@ pub(super) fn steps_table(
     let number = |answer: &Answer| answer.value.number().unwrap_or_default();
     let max = steps.iter().map(number).fold(0.0, f64::max);
     let mut table = Table::new(&[Align::Left, Align::Right, Align::Left, Align::Left])
-        .cutting(3)
+        .wrapping(3)
         .painting(2, Paint::Bar)
         .painting(3, Paint::Warning);
     for step in steps {

@@ -143,8 +143,9 @@ pub(super) fn print(compared: &Compared, what: &str, now: Moment, output: &mut O
         )),
         None => output.line(format_args!("{what}, compared with the time before\n")),
     }
-    let mut table =
-        Table::new(&[Align::Left, Align::Right, Align::Left, Align::Left]).cutting(2).painting(3, Paint::Bar);
+    let mut table = Table::new(&[Align::Left, Align::Right, Align::Left, Align::Left])
+        .wrapping(2)
+        .painting(3, Paint::Bar);
     let max =
         steps.iter().flat_map(|(before, after)| before.iter().chain(after)).map(number).fold(0.0, f64::max);
     let mut side = |name: &str, answer: &Answer, steps: Option<&Vec<Answer>>| {

@@ -263,7 +263,7 @@ fn print_import(findings: &Findings, output: &mut Output<'_>) {
 
 fn metrics_table(findings: &Findings, moment: Moment, look: Look) -> String {
     let mut table =
-        Table::new(&[Align::Left, Align::Right, Align::Left]).cutting(2).painting(1, Paint::Number);
+        Table::new(&[Align::Left, Align::Right, Align::Left]).wrapping(2).painting(1, Paint::Number);
     for MetricValue { key_path, outcome, .. } in &findings.metrics {
         let Ok(answer) = outcome else { continue };
         let is_all_time = answer.window.to() == findings.as_of;

@@ -181,7 +181,7 @@ impl<'a> Evaluated<'a> {
 
 fn print(rows: &[Row], now: Moment, output: &mut Output<'_>) {
     let mut table =
-        Table::new(&[Align::Left, Align::Right, Align::Left]).cutting(2).painting(1, Paint::Number);
+        Table::new(&[Align::Left, Align::Right, Align::Left]).wrapping(2).painting(1, Paint::Number);
     for Row { metric, time_frame } in rows {
         match &metric.outcome {
             Ok(answer) => table.row([

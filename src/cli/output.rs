@@ -206,9 +206,15 @@ impl<'a> Output<'a> {
         self.json(serde_json::to_string(document));
     }
 
-    /// A document that people read.
+    /// A document that people read: what could steer a terminal is escaped, as JSON allows for every character.
     pub(super) fn pretty(&mut self, document: &impl Serialize) {
-        self.json(serde_json::to_string_pretty(document));
+        self.json(serde_json::to_string_pretty(document).map(|json| {
+            let escaped = |character: char| match u32::from(character) {
+                code @ 0x7f..=0xffff if text::steers(character) => format!("\\u{code:04x}"),
+                _ => character.to_string(),
+            };
+            json.chars().map(escaped).collect()
+        }));
     }
 
     fn json(&mut self, json: serde_json::Result<String>) {
@@ -221,7 +227,7 @@ impl<'a> Output<'a> {
     /// A line for stderr that people may want to know; a JSON document says the same in its own way.
     pub(super) fn note(&mut self, note: impl Display) {
         if self.form == Form::Text {
-            self.say(format_args!("{note}\n"));
+            self.say(format_args!("{}\n", text::safe_lines(&note.to_string())));
         }
     }
 
@@ -239,11 +245,9 @@ impl<'a> Output<'a> {
                 let look = self.look_of_notes;
                 let error = look.paint(Paint::Error, "error:");
                 if problems.is_empty() {
-                    // Names in it come from outside.
-                    let lines: Vec<String> = message.trim_end().lines().map(text::safe).collect();
-                    self.say(format_args!("{error} {}\n", lines.join("\n")));
+                    self.say(format_args!("{error} {}\n", text::safe_lines(message.trim_end())));
                 } else {
-                    let first = message.lines().next().unwrap_or_default();
+                    let first = text::safe(message.lines().next().unwrap_or_default());
                     let listed = problems::render(&problems, look);
                     self.say(format_args!("{error} {first}\n\n{listed}"));
                 }

@@ -89,7 +89,7 @@ fn print_missing(missing: &[Missing], output: &mut Output<'_>) {
     if missing.is_empty() {
         return;
     }
-    let mut table = Table::new(&[Align::Left, Align::Left]).cutting(1);
+    let mut table = Table::new(&[Align::Left, Align::Left]).wrapping(1);
     for Missing { key_path, message, .. } in missing {
         table.row([text::name(key_path), message.clone()]);
     }

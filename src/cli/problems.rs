@@ -8,6 +8,7 @@ use std::io::Read as _;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::look::Look;
+use super::text;
 use crate::{Problem, Severity};
 
 /// Most problems that are shown; errors before warnings.
@@ -85,12 +86,7 @@ fn safe(character: char) -> char {
         '\t' => '\t',
         '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(character)).unwrap_or('\u{fffd}'),
         '\u{7f}' => '\u{2421}',
-        '\u{80}'..='\u{9f}'
-        | '\u{61c}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' => '\u{fffd}',
+        other if text::steers(other) => '\u{fffd}',
         other => other,
     }
 }

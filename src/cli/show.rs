@@ -150,7 +150,7 @@ fn print(portrait: &Portrait<'_>, now: Moment, output: &mut Output<'_>) {
     print_weeks(weeks, now, output);
     if !series.is_empty() {
         output.line("\nmade of");
-        let mut table = Table::new(&[Align::Left, Align::Left, Align::Left]).cutting(0);
+        let mut table = Table::new(&[Align::Left, Align::Left, Align::Left]).wrapping(1);
         for (rule, active) in series {
             table.row([
                 rule_words(rule, rule.event()),
@@ -171,7 +171,7 @@ fn print_values(
     let look = output.look();
     let has_windows = matches!(definition.time_frame(), TimeFrame::SevenDays | TimeFrame::TwentyEightDays);
     let mut table =
-        Table::new(&[Align::Left, Align::Right, Align::Left]).cutting(2).painting(1, Paint::Number);
+        Table::new(&[Align::Left, Align::Right, Align::Left]).wrapping(2).painting(1, Paint::Number);
     for (metric, (_, name)) in values.iter().zip(WINDOWS).take(if has_windows { 3 } else { 1 }) {
         match &metric.outcome {
             Ok(answer) => table.row([

@@ -21,8 +21,9 @@ pub(super) struct Table {
     aligns: Vec<Align>,
     rows: Vec<Vec<String>>,
     has_head: bool,
-    /// The column that gives way on a narrow terminal.
+    /// The column that gives way on a narrow terminal, and whether its texts go on in further lines instead of being cut.
     elastic: Option<usize>,
+    is_wrapping: bool,
     /// The columns that are left out, one after the other, where cutting that one is not enough.
     dispensable: Vec<usize>,
     paints: Vec<(usize, Paint)>,
@@ -35,6 +36,7 @@ impl Table {
             rows: Vec::new(),
             has_head: false,
             elastic: None,
+            is_wrapping: false,
             dispensable: Vec::new(),
             paints: Vec::new(),
         }
@@ -52,6 +54,13 @@ impl Table {
         self
     }
 
+    /// Lets the texts of this column go on in further lines where the terminal is too narrow for all.
+    pub(super) fn wrapping(mut self, column: usize) -> Self {
+        self.elastic = Some(column);
+        self.is_wrapping = true;
+        self
+    }
+
     /// Leaves these columns out, the first one first, where the terminal is too narrow even so.
     pub(super) fn sparing(mut self, columns: &[usize]) -> Self {
         self.dispensable = columns.to_vec();
@@ -64,7 +73,7 @@ impl Table {
     }
 
     pub(super) fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
+        self.rows.push(cells.into_iter().map(|cell| text::safe(&cell.into())).collect());
     }
 
     /// The rows, one a line, each behind `indent`.
@@ -76,16 +85,33 @@ impl Table {
                 _ if number == 0 && self.has_head => Some(Paint::Head),
                 paint => paint.map(|(_, paint)| *paint),
             };
-            text.push_str(
-                render_row(row, &widths, &self.aligns, indent, |column, cell| match paint_of(column) {
-                    Some(paint) => look.paint(paint, cell),
-                    None => cell.to_owned(),
-                })
-                .trim_end(),
-            );
-            text.push('\n');
+            for line in self.lines(row, &widths) {
+                let painted = render_row(&line, &widths, &self.aligns, indent, |column, cell| {
+                    paint_of(column).map_or_else(|| cell.to_owned(), |paint| look.paint(paint, cell))
+                });
+                text.push_str(painted.trim_end());
+                text.push('\n');
+            }
         }
         text
+    }
+
+    /// A row as lines: one, unless a text of the column that wraps is too long for it.
+    fn lines(&self, row: &[String], widths: &[Option<usize>]) -> Vec<Vec<String>> {
+        let long = self.elastic.filter(|_| self.is_wrapping).and_then(|column| {
+            let (cell, width) = (row.get(column)?, widths.get(column).copied().flatten()?);
+            (text::columns(cell) > width).then(|| (column, text::wrap(cell, width)))
+        });
+        let Some((column, pieces)) = long else { return vec![row.to_vec()] };
+        let line = |(number, piece): (usize, String)| {
+            let cell = |(at, cell): (usize, &String)| match at {
+                at if at == column => piece.clone(),
+                _ if number == 0 => cell.clone(),
+                _ => String::new(),
+            };
+            row.iter().enumerate().map(cell).collect()
+        };
+        pieces.into_iter().enumerate().map(line).collect()
     }
 
     /// The width of each column; `None` for those that are left out.
@@ -173,6 +199,17 @@ mod tests {
         assert!(rendered.lines().all(|line| text::columns(line) <= 26));
         let rendered = table().render("", Look { width: Some(3), ..Look::PLAIN });
         assert!(rendered.contains("a name that…"), "{rendered}");
+    }
+
+    #[test]
+    fn a_text_that_wraps_loses_nothing() {
+        let mut table = Table::new(&[Align::Right, Align::Left, Align::Left]).wrapping(1);
+        table.row(["1,000", "Mon 16 - Sun 22 Nov, partial: not over", "x"]);
+        table.row(["1", "short", "y"]);
+        let narrow = Look { width: Some(30), ..Look::PLAIN };
+        let wrapped =
+            "1,000  Mon 16 - Sun 22 Nov,  x\n       partial: not over\n    1  short                y\n";
+        assert_eq!(table.render("", narrow), wrapped);
     }
 
     #[test]

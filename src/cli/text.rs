@@ -70,16 +70,44 @@ pub(super) fn name(name: &str) -> String {
     cut(&safe(name), MAX_NAME_COLUMNS)
 }
 
-/// A text from outside without control characters, of any length.
+/// A text from outside without characters that steer a terminal, of any length.
 pub(super) fn safe(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
-            '"' | '\'' | '\\' => safe.push(character),
-            _ => safe.extend(character.escape_debug()),
+            '\n' | '\t' | '\r' => safe.extend(character.escape_default()),
+            _ if steers(character) => safe.extend(character.escape_unicode()),
+            _ => safe.push(character),
         }
     }
     safe
+}
+
+/// Lines from outside, each of them safe.
+pub(super) fn safe_lines(text: &str) -> String {
+    text.lines().map(safe).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a character does something to a terminal other than to show itself: controls, and what turns the direction of text or
+/// hides in it.
+pub(super) fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
+}
+
+/// A text in lines of at most so many columns, broken at spaces; a longer word has a line of its own, and is cut.
+pub(super) fn wrap(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut().filter(|line| columns(line) + 1 + columns(word) <= most) {
+            Some(line) => line.extend([" ", word]),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// What the system says about a file that a command line names.
@@ -148,6 +176,9 @@ mod tests {
     #[test]
     fn names_cannot_steer_a_terminal() {
         assert_eq!(name("a\u{1b}[2J\n\"ü\u{202e}"), "a\\u{1b}[2J\\n\"ü\\u{202e}");
+        for plain in ["हिन्दी", "ไทยที่", "e\u{301}", "👩\u{200d}💻"] {
+            assert_eq!(name(plain), plain);
+        }
         assert_eq!(columns(&name(&"é".repeat(100))), MAX_NAME_COLUMNS);
         assert_eq!(columns(&name(&"統".repeat(100))), MAX_NAME_COLUMNS - 1);
     }

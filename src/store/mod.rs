@@ -78,12 +78,12 @@ impl Store {
 
     /// Blocks until every event that was tracked before this call, on any thread, is durably in the file: for a sync of the disk,
     /// and for another process that writes up to 10 seconds a try. Flushes of several threads share a commit. In
-    /// [`Mode::Inline`] the commit is made by this call.
+    /// [`Mode::Inline`](crate::Mode::Inline) the commit is made by this call.
     ///
     /// # Errors
     ///
-    /// The reason of the commit that failed, such as [`ErrorKind::StoreFull`] or [`ErrorKind::StoreBusy`]; the events stay in
-    /// memory and are tried again. [`ErrorKind::Closed`] and [`ErrorKind::Forked`].
+    /// The reason of the commit that failed, such as [`ErrorKind::StoreFull`](crate::ErrorKind::StoreFull) or [`ErrorKind::StoreBusy`](crate::ErrorKind::StoreBusy); the events stay in
+    /// memory and are tried again. [`ErrorKind::Closed`](crate::ErrorKind::Closed) and [`ErrorKind::Forked`](crate::ErrorKind::Forked).
     pub fn flush(&self) -> Result<(), Error> {
         self.0.pipeline.flush()
     }
@@ -98,7 +98,7 @@ impl Store {
         self.close_within(DEFAULT_CLOSE_LIMIT)
     }
 
-    /// As [`Store::close`], with another limit. In [`Mode::Inline`] there is no limit but that of waiting for another process that
+    /// As [`Store::close`], with another limit. In [`Mode::Inline`](crate::Mode::Inline) there is no limit but that of waiting for another process that
     /// writes, 10 seconds a try: the commit is made by this call.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::SourceChanged`] when the part that was read before is no longer the same; [`ErrorKind::Io`] when the input
+    /// [`ErrorKind::SourceChanged`](crate::ErrorKind::SourceChanged) when the part that was read before is no longer the same; [`ErrorKind::Io`](crate::ErrorKind::Io) when the input
     /// cannot be read; the reason of a commit that failed. What was committed stays, and the import can be repeated.
     pub fn import(&self, name: &str, input: impl Read) -> Result<ImportReport, Error> {
         self.import_until(name, input, &AtomicBool::new(false))
@@ -154,7 +154,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`] when the input cannot be read, and the errors of reading the store.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) when the input cannot be read, and the errors of reading the store.
     pub fn find_source(&self, input: impl Read) -> Result<Option<String>, Error> {
         source::find(self.0.reader.read(|snapshot| snapshot.sources())?, input)
     }
@@ -173,7 +173,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::SourceChanged`] when there is no such source or the new name is taken; the reason of a failed commit.
+    /// [`ErrorKind::SourceChanged`](crate::ErrorKind::SourceChanged) when there is no such source or the new name is taken; the reason of a failed commit.
     pub fn rename_source(&self, old: &str, new: &str) -> Result<(), Error> {
         self.continue_source(old, new, false)
     }
@@ -197,7 +197,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`] for a name that is empty, longer than 128 bytes, `previous`, or has control characters; the reason of a
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a name that is empty, longer than 128 bytes, `previous`, or has control characters; the reason of a
     /// failed commit.
     pub fn mark(&self, name: &str) -> Result<Mark, Error> {
         let mark = Mark::new(name, self.0.pipeline.shared().settings.clock.now())?;

@@ -8,10 +8,12 @@ use rusqlite::{Connection, params};
 
 use crate::error::{Error, ErrorKind};
 use crate::storage::sqlite::failure::During;
-use crate::storage::sqlite::open::{hex, io, random, uncreatable};
+use crate::storage::sqlite::open::{absolute, hex, io, random, uncreatable};
 
 /// Writes one moment of the store to `path`, which must not exist, and syncs it. The copy is compact and has no log beside it.
 pub(crate) fn write(connection: &Connection, path: &Path) -> Result<(), Error> {
+    // SQLite would read a name that begins with `file:` as something else than this file.
+    let path = &absolute(path)?;
     let text = path.to_str().ok_or_else(|| {
         Error::new(ErrorKind::Usage, format!("{}: the path is not UTF-8; choose another", path.display()))
     })?;
