@@ -560,7 +560,7 @@ const DAMAGES: &[Damage] = &[
         &[(Consistency, &["a source's digest"])],
     ),
     ("the offset of a source", "UPDATE sources SET offset = -1", &[(Consistency, &["a source's offset"])]),
-    ("no cursor", "DELETE FROM store", &[(Structure, &["looking through the store failed"])]),
+    ("no cursor", "DELETE FROM store", &[(Structure, &["looking through the store: Query returned no rows"])]),
     (
         "an index that lacks a row",
         "PRAGMA writable_schema = 1;

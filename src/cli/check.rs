@@ -20,6 +20,7 @@ struct Document<'a> {
     sketches: u64,
     second_opinions: u64,
     largest_difference: f64,
+    ended_early: bool,
     findings: Vec<FindingDocument<'a>>,
     more: u64,
 }
@@ -43,9 +44,10 @@ pub(super) fn run(args: &StoreCheckArgs, context: &Context, output: &mut Output<
     }
     let found = check.more + check.findings.len() as u64;
     let message = format!(
-        "{}: {}; what is not listed holds; keep the file, and restore a backup if you need what is damaged",
+        "{}: {}{}; keep the file, and restore a backup if you need what is damaged",
         context.store.display(),
-        text::plural(found, "finding", "findings")
+        text::plural(found, "finding", "findings"),
+        if check.ended_early { ", and rows that could not be looked at" } else { "" }
     );
     Err(Failure::new(word(ErrorKind::StoreDamaged), Exit::StoreDamaged, message))
 }
@@ -57,6 +59,7 @@ fn document(check: &Check) -> Document<'_> {
         sketches: check.sketches,
         second_opinions: check.second_opinions,
         largest_difference: check.largest_difference,
+        ended_early: check.ended_early,
         findings: check
             .findings
             .iter()

@@ -13,10 +13,12 @@ use super::query::StepDocument;
 use super::table::{Align, Table};
 use super::text;
 use super::window::{self, Moment};
-use crate::{Against, Answer, Change, Comparison, ErrorKind, Mark, Query, Reader, Timestamp, Verdict};
+use crate::{Against, Answer, Change, Comparison, ErrorKind, Mark, Query, Reader, Timestamp, Value, Verdict};
 
 /// So many values are listed as text; JSON has all.
 const MAX_LISTED_VALUES: usize = 30;
+/// Differences have at most so many digits behind the point.
+const MAX_DIGITS: i32 = 6;
 
 /// A comparison, and what was asked for.
 pub(super) struct Compared {
@@ -155,13 +157,17 @@ pub(super) fn print(compared: &Compared, what: &str, now: Moment, output: &mut O
     side("before", &comparison.before, steps.as_ref().map(|(before, _)| before));
     side("after", &comparison.after, steps.as_ref().map(|(_, after)| after));
     let change = &comparison.change;
-    table.row(["change".to_owned(), difference(change), percent(change), String::new()]);
+    let digits = digits(change, matches!(comparison.after.value, Value::Sum { .. }));
+    table.row(["change".to_owned(), difference(change, digits), percent(change), String::new()]);
     output.table(&table, "  ");
     let paint = match change.verdict {
         Verdict::Rise | Verdict::Fall => Paint::Number,
         _ => Paint::Aside,
     };
-    output.line(format_args!("\n{}", look.paint(paint, &verdict(change))));
+    output.line(format_args!(
+        "\n{}",
+        look.paint(paint, &verdict(change, digits, !comparison.before.partial && !comparison.after.partial))
+    ));
     if let Some(asked) = comparison.cut_from {
         output.line(format_args!(
             "{} is not over: both windows end where it has got to",
@@ -180,8 +186,19 @@ fn number(answer: &Answer) -> f64 {
     answer.value.number().unwrap_or_default()
 }
 
-fn difference(change: &Change) -> String {
-    let difference = text::number((change.difference * 100.0).round() / 100.0);
+/// How many digits behind the point tell a difference of sums from its bound; all else is counted in whole numbers.
+fn digits(change: &Change, is_sum: bool) -> usize {
+    let largest = change.difference.abs().max(change.noise.unwrap_or_default());
+    let is_whole = change.before.fract() == 0.0 && change.after.fract() == 0.0;
+    if !is_sum || is_whole || largest >= 100.0 {
+        return 0;
+    }
+    let digits = (0..MAX_DIGITS).find(|digits| largest * 10_f64.powi(*digits) >= 100.0).unwrap_or(MAX_DIGITS);
+    usize::try_from(digits).unwrap_or_default()
+}
+
+fn difference(change: &Change, digits: usize) -> String {
+    let difference = text::fixed(change.difference, digits);
     if change.difference > 0.0 { format!("+{difference}") } else { difference }
 }
 
@@ -192,16 +209,21 @@ fn percent(change: &Change) -> String {
     }
 }
 
-fn verdict(change: &Change) -> String {
-    let noise = change.noise.map(|noise| text::number(noise.ceil())).unwrap_or_default();
-    match (change.verdict, change.noise) {
-        (Verdict::Rise, _) => format!("A rise: chance alone explains differences up to {noise}"),
-        (Verdict::Fall, _) => format!("A fall: chance alone explains differences up to {noise}"),
-        (Verdict::Noise, _) => {
+fn verdict(change: &Change, digits: usize, is_whole: bool) -> String {
+    // Rounded down, so that a difference that exceeds it does so as it is shown.
+    let scale = 10_f64.powi(i32::try_from(digits).unwrap_or_default());
+    let noise = change.noise.map(|noise| text::fixed((noise * scale).floor() / scale, digits));
+    match (change.verdict, noise) {
+        (Verdict::Rise, Some(noise)) => format!("A rise: chance alone explains differences up to {noise}"),
+        (Verdict::Fall, Some(noise)) => format!("A fall: chance alone explains differences up to {noise}"),
+        (Verdict::Noise, Some(noise)) => {
             format!("No change that could be told from chance, which explains up to {noise}")
         }
-        (_, None) => "Not to be told from chance: too short a time to know how sums spread".to_owned(),
-        (_, Some(_)) => "Not comparable: not all of both windows was recorded".to_owned(),
+        _ if !is_whole => {
+            "Not comparable: not all of both windows was recorded; ask for days that were, with --from and --to"
+                .to_owned()
+        }
+        _ => "Not to be told from chance: too few days are known to say how sums spread".to_owned(),
     }
 }
 
@@ -217,7 +239,7 @@ fn values_table(values: &BTreeMap<String, Change>) -> Table {
             text::name(value),
             text::number(change.before),
             text::number(change.after),
-            difference(change),
+            difference(change, 0),
             percent(change),
             change.verdict.as_str().to_owned(),
         ]);

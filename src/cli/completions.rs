@@ -1,21 +1,31 @@
 //! `headcount completions`.
 
+use serde::Serialize;
+
 use super::Context;
 use super::args::{self, CompletionsArgs};
-use super::defaults::Defaults;
-use super::output::{Failure, Output};
+use super::output::{Failure, Form, Output};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    shell: String,
+    script: &'a str,
+}
 
 pub(super) fn run(args: &CompletionsArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
-    // A shell completes the words after a program's name, which is one word.
-    if context.program_name.contains(char::is_whitespace) {
+    let program = context.defaults.program_name();
+    if args::is_mounted(program) {
         return Err(Failure::usage(format!(
-            "`{}` is part of another program, whose completions are its own; ask that one",
-            context.program_name
+            "`{program}` is part of another program, whose completions are its own; ask that one"
         )));
     }
-    let mut command = args::command(&Defaults::new().program(&context.program_name));
+    let mut command = args::command(&context.defaults);
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command, &context.program_name, &mut script);
-    output.text(String::from_utf8_lossy(&script));
+    clap_complete::generate(args.shell, &mut command, program, &mut script);
+    let script = String::from_utf8_lossy(&script);
+    match output.form() {
+        Form::Json => output.document(&Document { shell: args.shell.to_string(), script: &script }),
+        Form::Text => output.text(&script),
+    }
     Ok(())
 }

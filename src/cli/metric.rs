@@ -140,7 +140,7 @@ pub(super) fn get(args: &MetricGetArgs, context: &Context, output: &mut Output<'
 }
 
 /// A metric without a value is an answer; a store that cannot be read is not.
-fn report_failure(metric: MetricValue, output: &mut Output<'_>) {
+pub(super) fn report_failure(metric: MetricValue, output: &mut Output<'_>) {
     let Err(error) = metric.outcome else { return };
     let failure = Failure::from(error);
     if failure.exit() > Exit::Failed {

@@ -126,8 +126,7 @@ struct Context {
     carried: Option<Definitions>,
     /// As people can paste it.
     program: String,
-    /// As the host program calls it.
-    program_name: String,
+    defaults: Defaults,
     store_variable: String,
     definitions_variable: String,
     clock: Clock,
@@ -147,10 +146,10 @@ impl Context {
             store: global.store.unwrap_or_else(|| defaults.store_path().to_owned()),
             store_is_explicit,
             folder: global.definitions,
-            program_name: defaults.program_name().to_owned(),
             program: if is_same { invoked } else { defaults.program_name().to_owned() },
             store_variable: defaults.variable("STORE"),
             definitions_variable: defaults.variable("DEFINITIONS"),
+            defaults: defaults.clone(),
             carried: defaults.into_definitions(),
         })
     }

@@ -180,6 +180,11 @@ impl<'a> Output<'a> {
         self.look
     }
 
+    /// What stderr can show, without colours: notes escape what steers a terminal.
+    pub(super) fn look_of_notes(&self) -> Look {
+        Look { has_colour: false, ..self.look_of_notes }
+    }
+
     pub(super) fn form(&self) -> Form {
         self.form
     }

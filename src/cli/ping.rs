@@ -8,7 +8,7 @@ use super::answer::{Figures, instant};
 use super::args::PingPreviewArgs;
 use super::output::{Exit, Failure, Form, Output, word};
 use super::table::{Align, Table};
-use super::text;
+use super::{text, window};
 use crate::{Evaluate, MetricValue, Timestamp};
 
 #[derive(Serialize)]
@@ -18,6 +18,21 @@ struct Document<'a> {
     /// Nested by the segments of key paths.
     metrics: &'a Map<String, Json>,
     without_value: &'a [Missing],
+    /// The metrics whose window is not over, or was not recorded throughout.
+    partial: &'a [Partial],
+}
+
+#[derive(Serialize)]
+struct Partial {
+    key_path: String,
+    #[serde(serialize_with = "instant")]
+    from: Timestamp,
+    #[serde(serialize_with = "instant")]
+    to: Timestamp,
+    #[serde(serialize_with = "instant")]
+    since: Timestamp,
+    #[serde(skip)]
+    words: String,
 }
 
 #[derive(Serialize)]
@@ -35,10 +50,22 @@ pub(super) fn preview(
     let reader = context.reader()?;
     let as_of = args.as_of.unwrap_or_else(|| context.now());
     let mut metrics = Map::new();
-    let mut missing = Vec::new();
+    let (mut missing, mut partial) = (Vec::new(), Vec::new());
+    let moment = context.moment(args.as_of);
     for MetricValue { key_path, outcome, .. } in reader.metrics(Evaluate::default().as_of(as_of))? {
         let value = match outcome {
-            Ok(answer) => serde_json::to_value(Figures::of(&answer).value),
+            Ok(answer) => {
+                if answer.partial {
+                    partial.push(Partial {
+                        key_path: key_path.clone(),
+                        from: answer.window.from(),
+                        to: answer.window.to(),
+                        since: answer.since,
+                        words: window::of_answer(&answer, moment),
+                    });
+                }
+                serde_json::to_value(Figures::of(&answer).value)
+            }
             Err(error) => {
                 let failure = Failure::from(error);
                 missing.push(Missing {
@@ -61,9 +88,15 @@ pub(super) fn preview(
         }
     }
     match output.form() {
-        Form::Json => output.document(&Document { as_of, metrics: &metrics, without_value: &missing }),
+        Form::Json => output.document(&Document {
+            as_of,
+            metrics: &metrics,
+            without_value: &missing,
+            partial: &partial,
+        }),
         Form::Text => {
             output.pretty(&metrics);
+            print_partial(&partial, output);
             print_missing(&missing, output);
         }
     }
@@ -85,6 +118,21 @@ fn nest(metrics: &mut Map<String, Json>, key_path: &str, value: Json) -> bool {
     }
 }
 
+fn print_partial(partial: &[Partial], output: &mut Output<'_>) {
+    if partial.is_empty() {
+        return;
+    }
+    let mut table = Table::new(&[Align::Left, Align::Left]).wrapping(1);
+    for Partial { key_path, words, .. } in partial {
+        table.row([text::name(key_path), words.clone()]);
+    }
+    let count = text::plural(partial.len() as u64, "value is", "values are");
+    output.note(format_args!(
+        "{count} about a part of their time:\n{}",
+        table.render("  ", output.look_of_notes()).trim_end()
+    ));
+}
+
 fn print_missing(missing: &[Missing], output: &mut Output<'_>) {
     if missing.is_empty() {
         return;
@@ -94,7 +142,7 @@ fn print_missing(missing: &[Missing], output: &mut Output<'_>) {
         table.row([text::name(key_path), message.clone()]);
     }
     let count = text::plural(missing.len() as u64, "metric has", "metrics have");
-    let look = output.look();
+    let look = output.look_of_notes();
     output.note(format_args!("{count} no value:\n{}", table.render("  ", look).trim_end()));
 }
 

@@ -188,7 +188,7 @@ fn print(
     } else {
         window::of_answer(answer, now)
     };
-    let freshness = answer.freshness.map(|at| format!("; stored until {}", window::instant(at, now)));
+    let freshness = answer.freshness.map(|at| format!("; last written {}", window::instant(at, now)));
     output.line(look.paint(Paint::Aside, &format!("{window}{}", freshness.unwrap_or_default())));
     match (steps, &answer.value, args.by) {
         (Some(steps), _, Some(unit)) => {

@@ -6,7 +6,7 @@ use super::answer::{kind_word, per_value_table};
 use super::args::MetricShowArgs;
 use super::chart::sparkline;
 use super::look::Paint;
-use super::metric::{Evaluated, Listed};
+use super::metric::{Evaluated, Listed, report_failure};
 use super::output::{Failure, Form, Output};
 use super::query::StepDocument;
 use super::table::{Align, Table};
@@ -63,6 +63,9 @@ pub(super) fn run(args: &MetricShowArgs, context: &Context, output: &mut Output<
         Form::Json => output.document(&document(&portrait)),
         Form::Text => print(&portrait, context.moment(args.as_of), output),
     }
+    for metric in portrait.values {
+        report_failure(metric, output);
+    }
     Ok(())
 }
 
@@ -91,7 +94,19 @@ fn portrait<'a>(
     let weeks = match reader.series(&query, Unit::Week) {
         Ok(weeks) => weeks,
         // The reason stands where the value would.
-        Err(error) if error.kind() != ErrorKind::StoreDamaged => Vec::new(),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotRecorded
+                    | ErrorKind::NotKept
+                    | ErrorKind::NoSource
+                    | ErrorKind::UnknownEvent
+                    | ErrorKind::Usage
+                    | ErrorKind::StoreDamaged
+            ) =>
+        {
+            Vec::new()
+        }
         Err(error) => return Err(error.into()),
     };
     Ok(Portrait {

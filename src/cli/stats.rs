@@ -214,7 +214,10 @@ fn print(store: &str, condition: &Condition, is_all: bool, now: Moment, output: 
     table.row(["store", store]);
     let log = text::count(log_bytes);
     table.row(["size", &format!("{} bytes, and {log} of log (-wal)", text::count(bytes))]);
-    table.row(["holds", &format!("{} series, {} sketches", text::count(series), text::count(sketches))]);
+    table.row([
+        "holds",
+        &format!("{} series, {}", text::count(series), text::plural(sketches, "sketch", "sketches")),
+    ]);
     output.table(&table, "");
     if let Some(space) = condition.space {
         print_parts(space, output);

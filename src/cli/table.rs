@@ -208,7 +208,7 @@ mod tests {
         table.row(["1", "short", "y"]);
         let narrow = Look { width: Some(30), ..Look::PLAIN };
         let wrapped =
-            "1,000  Mon 16 - Sun 22 Nov,  x\n       partial: not over\n    1  short                y\n";
+            "1,000  Mon 16 - Sun 22 Nov,  x\n       partial: not over\n    1  short                 y\n";
         assert_eq!(table.render("", narrow), wrapped);
     }
 

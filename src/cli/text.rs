@@ -21,8 +21,19 @@ pub(super) fn number(number: f64) -> String {
     if number.abs() >= PLAIN_BELOW {
         return format!("{number:e}");
     }
-    let text = number.to_string();
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("-", digits));
+    grouped(&number.to_string())
+}
+
+/// A number with so many digits behind the point, and thousands separators.
+pub(super) fn fixed(number: f64, digits: usize) -> String {
+    if number.abs() >= PLAIN_BELOW {
+        return format!("{number:e}");
+    }
+    grouped(&format!("{number:.digits$}"))
+}
+
+fn grouped(decimal: &str) -> String {
+    let (sign, digits) = decimal.strip_prefix('-').map_or(("", decimal), |digits| ("-", digits));
     match digits.split_once('.') {
         None => format!("{sign}{}", group(digits)),
         Some((whole, fraction)) => format!("{sign}{}.{fraction}", group(whole)),

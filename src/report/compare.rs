@@ -1,6 +1,6 @@
 //! Before and after: how much a number has changed, and whether chance explains it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::definition::rule::RuleKind;
 use crate::error::Error;
@@ -42,7 +42,7 @@ pub enum Against {
 /// Two windows of equal length and what lies between them.
 ///
 /// A window that is not over is compared like for like: only as far as whole hours (for uniques and values per property whole days)
-/// have passed, in both windows.
+/// have passed and are recorded, in both windows.
 ///
 /// ```
 /// # fn main() -> Result<(), headcount::Error> {
@@ -75,7 +75,8 @@ pub struct Comparison {
     pub standard_error: f64,
     /// From before to after; of counts per value all values together.
     pub change: Change,
-    /// For counts per value of one property: the change of each value.
+    /// For counts per value of one property: the change of each value, whose noise is wider, so that chance exceeds that of any value in
+    /// 1 of 20 cases.
     pub values: BTreeMap<String, Change>,
     /// The time that was asked for, if it is not over and both windows are therefore shorter.
     pub cut_from: Option<TimeRange>,
@@ -145,7 +146,14 @@ impl Reader {
     /// another shape than [`Query::last_days`], and windows of which nothing has passed yet or that begin before 1970.
     pub fn compare(&self, query: &Query, against: Against) -> Result<Comparison, Error> {
         self.read_query(query, |evaluation, now| {
-            let pair = Pair::of(query, against, evaluation.step_seconds(), now, self.passed(now))?;
+            let pair = Pair::of(
+                query,
+                against,
+                evaluation.step_seconds(),
+                now,
+                self.passed(now),
+                evaluation.known_until(),
+            )?;
             compare(evaluation, pair)
         })
     }
@@ -162,8 +170,14 @@ impl Reader {
         unit: Unit,
     ) -> Result<(Vec<Answer>, Vec<Answer>), Error> {
         self.read_query(query, |evaluation, now| {
-            let Pair { before, after, .. } =
-                Pair::of(query, against, evaluation.step_seconds(), now, self.passed(now))?;
+            let Pair { before, after, .. } = Pair::of(
+                query,
+                against,
+                evaluation.step_seconds(),
+                now,
+                self.passed(now),
+                evaluation.known_until(),
+            )?;
             Ok((evaluation.steps(Span::Range(before), unit)?, evaluation.steps(Span::Range(after), unit)?))
         })
     }
@@ -272,15 +286,26 @@ fn total(value: &Value) -> f64 {
     })
 }
 
+/// The two-sided quantile that all of several independent differences stay within in 95 of 100 cases (Bonferroni), by the rational
+/// approximation of Abramowitz and Stegun 26.2.23, whose error is below 4.5e-4.
+fn normal_95_of(several: f64) -> f64 {
+    let t = (-2.0 * (0.025 / several.max(1.0)).ln()).sqrt();
+    let over = 2.515_517 + 0.802_853 * t + 0.010_328 * t * t;
+    let under = 1.0 + 1.432_788 * t + 0.189_269 * t * t + 0.001_308 * t.powi(3);
+    t - over / under
+}
+
 /// The change of each value of the one property that was asked for.
 fn values(before: &Value, after: &Value, is_whole: bool) -> BTreeMap<String, Change> {
     let (Some(before), Some(after)) = (before.per_value(), after.per_value()) else { return BTreeMap::new() };
     let number = |values: &BTreeMap<String, u64>, name: &String| {
         total(&Value::Count(values.get(name).copied().unwrap_or_default()))
     };
+    let values = before.keys().chain(after.keys()).collect::<BTreeSet<_>>().len();
+    let quantile = normal_95_of(f64::from(u32::try_from(values).unwrap_or(u32::MAX)));
     let change = |name: &String| {
         let (before, after) = (number(before, name), number(after, name));
-        (name.clone(), Change::of(before, after, Some(NORMAL_95 * (before + after).sqrt()), is_whole))
+        (name.clone(), Change::of(before, after, Some(quantile * (before + after).sqrt()), is_whole))
     };
     before.keys().chain(after.keys()).map(change).collect()
 }
@@ -302,6 +327,14 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_values_need_a_wider_bound() {
+        for (several, table) in [(1.0, 1.960), (2.0, 2.241), (10.0, 2.807), (100.0, 3.481), (1_000.0, 4.056)]
+        {
+            assert!((normal_95_of(several) - table).abs() < 1e-3, "{several}: {}", normal_95_of(several));
+        }
+    }
 
     #[test]
     fn quantiles_are_those_of_the_tables() {

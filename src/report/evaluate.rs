@@ -127,6 +127,13 @@ impl<'a> Evaluation<'a> {
         self.kind
     }
 
+    /// How far time has got for the rules: now, or where their recording ended before that, as it does between imports.
+    pub(crate) fn known_until(&self) -> Timestamp {
+        let now = self.now.min(self.clock_now);
+        let ends = self.series.iter().filter_map(|series| series.recorded.last()?.until);
+        ends.fold(now, Timestamp::min)
+    }
+
     /// The length of the finest buckets that answer.
     pub(crate) fn step_seconds(&self) -> i64 {
         if self.is_by_day() { SECONDS_PER_DAY } else { SECONDS_PER_HOUR }
@@ -391,17 +398,14 @@ fn find(snapshot: &dyn Snapshot, rule: &Rule) -> Result<Series, Error> {
     ))
 }
 
-/// What the event must declare for the rule, besides what every event may carry; empty if that is nothing.
+/// What the event must declare for the rule; empty if that is nothing.
 fn declared_by(rule: &Rule) -> String {
     let names = rule.identifier().into_iter().chain(rule.filters().map(|(key, _)| key));
-    let special: Vec<_> = names
-        .filter(|name| !matches!(*name, "user" | "project" | "namespace"))
-        .map(|name| format!("`{name}`"))
-        .collect();
-    if special.is_empty() {
+    let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    if names.is_empty() {
         return String::new();
     }
-    format!(", where the definition of `{}` declares {}", rule.event(), special.join(" and "))
+    format!(", where the definition of `{}` declares {}", rule.event(), names.join(" and "))
 }
 
 /// The part of a metric's YAML that makes a store record the rule.

@@ -48,7 +48,8 @@ pub struct MetricValue {
 pub struct Evaluate {
     /// Which weeks or days `7d` and `28d` mean.
     pub window: Window,
-    /// The instant to evaluate at, instead of now.
+    /// The instant to evaluate at, instead of now: what happened in hours (uniques and values per property: days) that began later
+    /// is left out.
     pub as_of: Option<Timestamp>,
 }
 

@@ -19,13 +19,14 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// `now` is the instant that the query asks for, `passed` how far time has got.
+    /// `now` is the instant that the query asks for, `passed` how far time has got, `known` how far it is recorded.
     pub(crate) fn of(
         query: &Query,
         against: Against,
         step: i64,
         now: Timestamp,
         passed: Timestamp,
+        known: Timestamp,
     ) -> Result<Self, Error> {
         let usage = |message: String| Error::new(ErrorKind::Usage, message);
         let (before, after) = match (against, query.span) {
@@ -60,9 +61,15 @@ impl Pair {
                 "there is no time before {after} of the same length; it would begin before 1970"
             )));
         }
-        let over = after.to().min(floor(passed, step));
+        let mut over = after.to().min(floor(passed, step));
+        // Of a running window what came after the last import is not known either; a window that is over is not shortened.
+        if over < after.to() && floor(known, step) > after.from() {
+            over = over.min(floor(known, step));
+        }
         if over <= after.from() {
-            return Err(usage(format!("nothing of {after} is over yet; ask again later")));
+            return Err(usage(format!(
+                "nothing of {after} is over yet; ask for more days, or for a time that is over"
+            )));
         }
         let passed = over.unix_seconds() - after.from().unix_seconds();
         // Between the two lies what the instant falls into. A window that is cut has room to begin whole days before the other.

@@ -321,7 +321,20 @@ pub(crate) fn stored_definitions(snapshot: &dyn Snapshot) -> Result<Option<(Defi
 
 #[cold]
 fn unknown_metric(key_path: &str, definitions: &Definitions) -> Error {
-    let hint = hint(key_path, definitions.metrics().map(MetricDefinition::key_path));
+    // With several time frames a metric becomes several, whose key paths say which.
+    let begins = format!("{key_path}_");
+    let its: Vec<String> = definitions
+        .metrics()
+        .map(MetricDefinition::key_path)
+        .filter(|known| {
+            known.strip_prefix(&begins).is_some_and(|frame| ["weekly", "monthly"].contains(&frame))
+        })
+        .map(|known| format!("`{known}`"))
+        .collect();
+    let hint = match its.is_empty() {
+        true => hint(key_path, definitions.metrics().map(MetricDefinition::key_path)),
+        false => format!("; with its time frame it is {}", its.join(" or ")),
+    };
     Error::new(
         ErrorKind::UnknownMetric,
         format!("no metric has the key path `{key_path}`; correct it, or add the metric's definition{hint}"),

@@ -34,8 +34,8 @@ impl Mark {
     pub(crate) fn new(name: &str, at: Timestamp) -> Result<Self, Error> {
         let fault = if name.is_empty() || name.len() > MAX_MARK_BYTES {
             format!("must have 1 to {MAX_MARK_BYTES} bytes, this one has {}", name.len())
-        } else if name.chars().any(char::is_control) || name.trim() != name {
-            "must have no control characters, and no spaces around it".to_owned()
+        } else if name.chars().any(is_unseen) || name.trim() != name || name.starts_with('-') {
+            "must have no control characters, no spaces around it, and no hyphen first".to_owned()
         } else if RESERVED.contains(&name) {
             format!("cannot be `{name}`, which stands for the time before; choose another")
         } else {
@@ -43,4 +43,10 @@ impl Mark {
         };
         Err(Error::new(ErrorKind::Usage, format!("the name of a mark {fault}")))
     }
+}
+
+/// Characters that nobody sees, so that two names would look the same.
+fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

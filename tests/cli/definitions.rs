@@ -56,7 +56,7 @@ fn sound_definitions_end_in_a_summary() {
     let ran = check(&bench, "config");
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     let last = ran.out.lines().last().unwrap();
-    assert!(last.starts_with("2 events and 9 metrics: ") && last.ends_with(" in 9 of 10 files"), "{last}");
+    assert_eq!(last, "2 events and 9 metrics: no problems in 10 files");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn other_commands_show_the_lines_too() {
 fn of_many_problems_some_are_shown_and_errors_first() {
     let bench = Bench::new();
     for number in 0..80 {
-        bench.write(&format!("many/{number:02}.yml"), format!("action: a_{number}\ninternal_events: true\n"));
+        bench.write(&format!("many/{number:02}.yml"), format!("action: a_{number}\n"));
     }
     bench.write("many/zz.yml", "action: [\n");
     let ran = check(&bench, "many");

@@ -13,7 +13,7 @@ fn a_file_counts_once_and_what_it_has_grown_by_counts_too() {
 
     let first = bench.run(&["import", "events.ndjson", "--definitions", "config"]);
     assert_eq!(first.out, format!("{head}        4        4        0            0  {path}\n"));
-    assert!(first.err.contains("warnings in the definitions; `"), "{}", first.err);
+    assert_eq!(first.err, "");
     let again = bench.run(&["import", "./config/../events.ndjson"]);
     assert_eq!((again.code, again.err.as_str()), (0, ""));
     assert_eq!(again.out, format!("{head}        0        0        0            4  {path}\n"));

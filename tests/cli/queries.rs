@@ -10,7 +10,7 @@ fn queries_answer_in_text() {
     let text = |args: &[&str]| {
         let ran = bench.run(&[&["query"], args].concat());
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args:?}");
-        ran.out.replacen("; stored until Sun 22 Nov 10:00", "", 1)
+        ran.out.replacen("; last written Sun 22 Nov 10:00", "", 1)
     };
     assert_eq!(text(&["issue_created"]), "3  issue_created\nall time, since Mon 4 Mar 2024\n");
     assert_eq!(

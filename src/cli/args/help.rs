@@ -16,14 +16,14 @@ time, so all its lines count.
 
 Examples:
   {program} import --definitions config events.ndjson
-  zcat -f access.log* | {program} import - --source access-2026-11";
+  {program} import access.log access.log.1 access.log.2.gz";
 
 pub(super) const QUERY_HELP: &str = "\
 Distinct ones are estimates: `1,204 ±9` has a standard error of 9, without ± it rounds to 0. Dates are UTC, and \
 --to is the first day that does not count.
 
 --compare shows both windows and the difference, and whether chance explains it: counting noise, the spread from day to day, \
-and standard errors exceed what it says (± n) in 1 of 20 cases. A window that is not over is compared with as much of the other.
+and standard errors exceed what it says in 1 of 20 cases. A window that is not over is compared with as much of the other.
 
 Examples:
   {program} query issue_created --last 28d
@@ -84,7 +84,7 @@ Examples:
 
 pub(super) const CHECK_HELP: &str = "\
 Hours must add up to days, days to all time, the totals of all events to what the ledger says is stored; sketches of days must \
-be in those of all time. Exits with 5 if something is wrong; what is not listed holds.
+be in those of all time. Exits with 5 if something is wrong.
 
 Examples:
   {program} check
@@ -100,4 +100,5 @@ Example:
 pub(super) const COMPLETIONS_HELP: &str = "\
 Examples:
   {program} completions bash > ~/.local/share/bash-completion/completions/{program}
+  {program} completions zsh > ~/.zfunc/_{program}
   {program} completions fish > ~/.config/fish/completions/{program}.fish";

@@ -164,7 +164,7 @@ pub(super) struct MetricShowArgs {
     /// A key path, as `metric list` shows it
     #[arg(value_name = "KEY_PATH")]
     pub(super) key_path: String,
-    /// As it was at this instant, instead of now
+    /// As it was at this instant, instead of now; distinct ones, which are kept by the day, up to the end of its day
     #[arg(long, value_name = "DATE", value_parser = parse_time)]
     pub(super) as_of: Option<Timestamp>,
 }
@@ -174,7 +174,7 @@ pub(super) struct MetricGetArgs {
     /// Key paths, as `metric list` shows them
     #[arg(required = true, value_name = "KEY_PATH", value_parser = NonEmptyStringValueParser::new())]
     pub(super) key_paths: Vec<String>,
-    /// As it was at this instant, instead of now
+    /// As it was at this instant, instead of now; distinct ones, which are kept by the day, up to the end of its day
     #[arg(long, value_name = "DATE", value_parser = parse_time)]
     pub(super) as_of: Option<Timestamp>,
     /// What 7d and 28d mean: the last complete ISO weeks, days up to today, or weeks up to the running one
@@ -208,7 +208,7 @@ pub(super) enum PingCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct PingPreviewArgs {
-    /// As it was at this instant, instead of now
+    /// As it was at this instant, instead of now; distinct ones, which are kept by the day, up to the end of its day
     #[arg(long, value_name = "DATE", value_parser = parse_time)]
     pub(super) as_of: Option<Timestamp>,
 }
@@ -308,7 +308,13 @@ pub(super) fn command(defaults: &Defaults) -> clap::Command {
             store.env(defaults.variable("STORE")).help(help)
         })
         .mut_arg("definitions", |definitions| definitions.env(defaults.variable("DEFINITIONS")));
-    name_program(command, &program)
+    let is_mounted = is_mounted(&program);
+    name_program(command, &program).mut_subcommand("completions", |below| below.hide(is_mounted))
+}
+
+/// Whether the program is a part of another one: a shell completes the words after a program's name, which is one word.
+pub(super) fn is_mounted(program: &str) -> bool {
+    program.contains(char::is_whitespace)
 }
 
 /// Parses a command line; help and version are errors as well, as clap has them.

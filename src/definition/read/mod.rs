@@ -44,7 +44,7 @@ pub(in crate::definition) fn read(
     level: Level,
     problems: &mut Problems,
 ) -> Option<Read> {
-    let mut report = Report { file, problems, errors: 0, warnings: 0, said: BTreeSet::new() };
+    let mut report = Report { file, problems, level, errors: 0, warnings: 0, said: BTreeSet::new() };
     let (root, faults) = yaml::parse(text);
     let broken = root.is_none() && !faults.is_empty();
     for fault in faults {
@@ -109,6 +109,7 @@ pub(in crate::definition) fn read(
 pub(in crate::definition) struct Report<'a> {
     file: &'a Arc<str>,
     problems: &'a mut Problems,
+    level: Level,
     errors: usize,
     warnings: usize,
     /// Where something was said already.
@@ -198,7 +199,7 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// Reports keys that are missing although GitLab's schema asks for them; a definition works without them.
+    /// Reports keys that are missing although GitLab's schema asks for them, to those who want to hear it: a definition works without them.
     pub(in crate::definition) fn check_expected<'k>(
         &self,
         expected: impl IntoIterator<Item = &'k str>,
@@ -209,7 +210,7 @@ impl<'n> Fields<'n> {
             .filter(|key| self.find(key).is_none() && !self.is_null_allowed(key))
             .map(|key| format!("`{key}`"))
             .collect();
-        if !missing.is_empty() {
+        if report.level == Level::Strict && !missing.is_empty() {
             let message = format!("GitLab's schema also asks for {}; add what is known", missing.join(", "));
             report.warning(self.at, message);
         }

@@ -88,6 +88,14 @@ impl Checking<'_> {
     fn check_ledger(&mut self, counts: &BTreeMap<SeriesId, Tally>) -> Result<(), Error> {
         let snapshot = self.snapshot;
         let Some(ledger) = self.reads(snapshot.ledger())? else { return Ok(()) };
+        for (entry, ..) in &ledger {
+            if !["stored", "refused", "lost", "noted"].contains(&entry.as_str()) {
+                self.check.find(
+                    Law::Consistency,
+                    format_args!("the ledger has an entry `{entry}` that no version writes"),
+                );
+            }
+        }
         let stored = ledger
             .into_iter()
             .find_map(|(entry, _, count)| (entry == "stored").then_some(Tally::of(count)))

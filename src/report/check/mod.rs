@@ -51,10 +51,12 @@ pub struct Check {
     pub rows: u64,
     /// Sketches among them.
     pub sketches: u64,
-    /// Sketches with a second opinion, and the largest difference to it in parts of the estimate.
+    /// Sketches with a second opinion.
     pub second_opinions: u64,
-    /// See [`Check::second_opinions`].
+    /// The largest difference between the two estimates of one sketch, in parts of the estimate.
     pub largest_difference: f64,
+    /// Whether something could not be read, so that rows behind it were not looked at.
+    pub ended_early: bool,
 }
 
 /// One thing that is wrong with a store.
@@ -130,7 +132,7 @@ impl Reader {
     /// - sound sketches of one series exchanged between two days, where both days had enough events; and a sketch that is gone
     ///   from a day that has not yet been united with all time;
     /// - what stands once only: refusals and losses in the ledger, marks, offsets of sources, times of recording that do not
-    ///   overlap, definitions that can be read, the text of a name;
+    ///   overlap or are gone (their rules are then refused as not recorded), definitions that can be read, the text of a name;
     /// - bits in pages that nothing uses.
     ///
     /// # Errors
@@ -150,6 +152,7 @@ impl Reader {
                 // Pages that cannot be read end the walk, but what was found until then stands.
                 Err(error) if matches!(error.kind(), ErrorKind::StoreDamaged | ErrorKind::Io) => {
                     checking.check.find(Law::Structure, error);
+                    checking.check.ended_early = true;
                 }
                 Err(error) => return Err(error),
             }
