@@ -16,7 +16,12 @@ mod sample;
 mod shell;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::Path;
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 
 use document::Document;
 use shell::Shell;
@@ -26,7 +31,7 @@ fn holds(path: &str) {
     let text = fs::read_to_string(&path).unwrap();
     let mut document = Document::read(&text);
     assert!(document.commands().count() > 0, "{}: no command to run", path.display());
-    let shell = Shell::with_sample();
+    let shell = Shell::with_history();
     for command in document.commands_mut() {
         command.printed = shell.run(command);
     }
@@ -50,6 +55,20 @@ fn the_document_of_json_shows_what_is_printed() {
 #[test]
 fn every_command_prints_for_people_what_its_snapshot_shows() {
     holds("tests/console/commands.md");
+}
+
+/// The sample is a file, so that readers can repeat what they see; `HEADCOUNT_BLESS=1` makes it anew.
+#[test]
+fn the_sample_is_what_its_generator_makes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/console/events.ndjson.gz");
+    if std::env::var_os("HEADCOUNT_BLESS").is_some() {
+        let mut file = GzEncoder::new(fs::File::create(&path).unwrap(), Compression::best());
+        file.write_all(sample::events().as_bytes()).unwrap();
+        file.finish().unwrap();
+    }
+    let mut events = String::new();
+    GzDecoder::new(fs::File::open(&path).unwrap()).read_to_string(&mut events).unwrap();
+    assert!(events == sample::events(), "{} is another sample", path.display());
 }
 
 /// The commands that help lists, each with its own below it.

@@ -7,7 +7,6 @@ use std::process::{Command as Process, Stdio};
 use tempfile::TempDir;
 
 use crate::document::Command;
-use crate::sample;
 
 /// The Sunday on which all documents play.
 const NOW: &str = "2026-11-22T10:00:00Z";
@@ -17,7 +16,8 @@ pub(crate) struct Shell(TempDir);
 impl Shell {
     pub(crate) fn with_sample() -> Self {
         let shell = Self(tempfile::tempdir().unwrap());
-        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/console/config");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let config = root.join("tests/console/config");
         for kind in ["events", "metrics"] {
             fs::create_dir_all(shell.0.path().join("config").join(kind)).unwrap();
             for file in fs::read_dir(config.join(kind)).unwrap() {
@@ -26,7 +26,29 @@ impl Shell {
                 fs::copy(file.path(), to).unwrap();
             }
         }
-        fs::write(shell.0.path().join("events.ndjson"), sample::events()).unwrap();
+        fs::copy(root.join("tests/console/events.ndjson.gz"), shell.0.path().join("events.ndjson.gz"))
+            .unwrap();
+        shell
+    }
+
+    /// Also a repository with three commits, as this project's folder is one.
+    pub(crate) fn with_history() -> Self {
+        let shell = Self::with_sample();
+        let definitions = "src/cli/sample/definitions";
+        let copy = format!(
+            "mkdir -p {definitions} && cp -r '{}/{definitions}/.' {definitions}",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let commit = |day: u32, author: &str| {
+            format!(
+                "GIT_AUTHOR_DATE='2026-11-{day}T12:00:00Z' GIT_AUTHOR_NAME={author} GIT_AUTHOR_EMAIL={author}@example.com \
+                 GIT_COMMITTER_NAME={author} GIT_COMMITTER_EMAIL={author}@example.com \
+                 git commit -q --allow-empty -m {day}"
+            )
+        };
+        let commits = [commit(18, "ann"), commit(19, "bob"), commit(20, "ann")].join(" && ");
+        let made = shell.process(&format!("{copy} && git init -q . && {commits}")).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         shell
     }
 
