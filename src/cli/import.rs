@@ -69,42 +69,38 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
     let mut reports = Vec::with_capacity(sources.len());
     // A file that has changed may take the place of one that was rotated away and comes later: it gets a second chance.
     let mut changed = Vec::new();
-    let mut is_whole = true;
+    let mut come = Come::default();
     for source in sources {
         match import(&store, source, &interrupt, output) {
-            Ok(report) => {
-                is_whole &= !report.stopped;
-                reports.push(report);
-            }
-            Err(_) if interrupt.has_come() => is_whole = false,
             Err((Some(path), failure)) if failure.is(ErrorKind::SourceChanged) => {
                 changed.push((path, failure));
             }
-            Err((_, failure)) => output.fail(failure),
+            outcome => come.take(outcome, &mut reports, output),
         }
     }
     for (path, failure) in changed {
-        let again = open(&path, args, output)?;
-        if store.knows_source(&again.name)? {
-            output.fail(failure);
-            continue;
-        }
-        match import(&store, again, &interrupt, output) {
-            Ok(report) => {
-                is_whole &= !report.stopped;
-                reports.push(report);
+        match again(&store, &path, args, &interrupt, output) {
+            Ok(Some(source)) => {
+                let outcome = import(&store, source, &interrupt, output);
+                come.take(outcome, &mut reports, output);
             }
-            Err(_) if interrupt.has_come() => is_whole = false,
-            Err((_, failure)) => output.fail(failure),
+            Ok(None) => come.fail(failure, output),
+            Err(other) => {
+                come.fail(failure, output);
+                come.fail(other, output);
+            }
         }
     }
-    store.close()?;
+    if let Err(error) = store.close() {
+        come.fail(error.into(), output);
+    }
+    come.is_interrupted |= come.has_failed && interrupt.has_come();
     match output.form() {
         Form::Json => output.document(&Document { sources: reports.iter().map(document).collect() }),
         Form::Text => refusals::print(&reports, output),
     }
-    if !is_whole {
-        return Err(interrupted(args));
+    if come.is_interrupted {
+        return Err(interrupted(args, come.has_failed));
     }
     let refused = reports.iter().flat_map(|report| report.rejected.values()).sum();
     if args.fail_on_bad && refused > 0 {
@@ -112,6 +108,45 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
         return Err(Failure::new("bad_lines", Exit::Failed, message));
     }
     Ok(())
+}
+
+/// What has come of the sources so far, besides reports.
+#[derive(Default)]
+struct Come {
+    is_interrupted: bool,
+    has_failed: bool,
+}
+
+impl Come {
+    fn take(&mut self, outcome: Outcome, reports: &mut Vec<ImportReport>, output: &mut Output<'_>) {
+        match outcome {
+            Ok(report) => {
+                self.is_interrupted |= report.as_ref().is_none_or(|report| report.stopped);
+                reports.extend(report);
+            }
+            Err((_, failure)) => self.fail(failure, output),
+        }
+    }
+
+    fn fail(&mut self, failure: Failure, output: &mut Output<'_>) {
+        self.has_failed = true;
+        output.fail(failure);
+    }
+}
+
+/// A file that had changed, if its name is free now.
+fn again(
+    store: &Store,
+    path: &Path,
+    args: &ImportArgs,
+    interrupt: &Interrupt,
+    output: &mut Output<'_>,
+) -> Result<Option<Source>, Failure> {
+    if interrupt.has_come() {
+        return Ok(None);
+    }
+    let source = open(path, args, output)?;
+    Ok((!store.knows_source(&source.name)?).then_some(source))
 }
 
 fn open_store(context: &Context, output: &mut Output<'_>) -> Result<Store, Failure> {
@@ -137,8 +172,12 @@ fn open_store(context: &Context, output: &mut Output<'_>) -> Result<Store, Failu
     })
 }
 
-/// What Ctrl-C has left.
-fn interrupted(args: &ImportArgs) -> Failure {
+/// What Ctrl-C has left. A failure that came besides is the worse of the two, and gives the exit code.
+fn interrupted(args: &ImportArgs, has_failed: bool) -> Failure {
+    if has_failed {
+        let message = "interrupted; but for what the other errors say, the lines read until then are counted";
+        return Failure::new("interrupted", Exit::Failed, message);
+    }
     let is_fresh = args.source.is_none() && args.files.iter().any(|file| file.as_os_str() == STDIN);
     let message = if is_fresh {
         "interrupted; the lines read until then are counted, and standard input without --source cannot be continued: \
@@ -149,26 +188,29 @@ fn interrupted(args: &ImportArgs) -> Failure {
     Failure::new("interrupted", Exit::Interrupted, message)
 }
 
-/// Imports one source; a failure comes with the path of the file, if it is one.
-fn import(
-    store: &Store,
-    source: Source,
-    interrupt: &Interrupt,
-    output: &mut Output<'_>,
-) -> Result<ImportReport, (Option<PathBuf>, Failure)> {
+/// A report, or none where a signal came before the first line; a failure comes with the path of the file, if it is one.
+type Outcome = Result<Option<ImportReport>, (Option<PathBuf>, Failure)>;
+
+/// Imports one source, unless a signal has come.
+fn import(store: &Store, source: Source, interrupt: &Interrupt, output: &mut Output<'_>) -> Outcome {
+    if interrupt.has_come() {
+        return Ok(None);
+    }
     let Source { name, file, total, path } = source;
     if let Some(path) = &path {
-        follow(store, &name, path, interrupt, output).map_err(|failure| (None, failure))?;
+        match follow(store, &name, path, interrupt, output) {
+            Err(_) if interrupt.has_called_off() => return Ok(None),
+            outcome => outcome.map_err(|failure| (None, failure))?,
+        }
     }
     let progress = Progress::of(&name, total, output.form());
-    let input = interrupt.watch(file).and_then(|file| plain(progress.bytes(file)));
-    let outcome = match input {
-        Ok(input) => {
-            store.import_until(&name, progress.lines(input), interrupt.flag()).map_err(Failure::from)
-        }
-        Err(error) => Err(unreadable(Path::new(&name), &error)),
+    let input = match interrupt.watch(file).and_then(|file| plain(progress.bytes(file))) {
+        Err(_) if interrupt.has_called_off() => return Ok(None),
+        outcome => outcome.map_err(|error| (None, unreadable(Path::new(&name), &error)))?,
     };
-    outcome.map_err(|failure| (path, failure))
+    // Behind the first bytes a signal is no error: the report says that the import was stopped.
+    let report = store.import_until(&name, progress.lines(input), interrupt.flag());
+    report.map(Some).map_err(|error| (path, error.into()))
 }
 
 /// A file that begins with all that was read of a source under another path continues it: after a rotation in its place, and
@@ -192,6 +234,10 @@ fn follow(
     let Some(known_as) = found? else { return Ok(()) };
     let is_there = open(Path::new(&known_as))
         .is_ok_and(|input| store.find_source(input).is_ok_and(|found| found.is_some()));
+    if interrupt.has_called_off() {
+        // It is not known whether it is there.
+        return Err(Failure::io("interrupted"));
+    }
     if is_there {
         store.copy_source(&known_as, name)?;
     } else {

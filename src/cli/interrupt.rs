@@ -1,5 +1,6 @@
 //! Ctrl-C: the first one asks the command to stop in good order, the second one ends it at once.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{Error as IoError, Read, Result as IoResult};
 use std::os::fd::AsFd;
@@ -17,6 +18,8 @@ pub(super) struct Interrupt {
     came: Arc<AtomicBool>,
     /// Has something to read when a signal has come, so that waiting for an input ends without a race.
     bell: UnixStream,
+    /// Whether reading an input has failed for a signal, and for nothing else.
+    has_called_off: Cell<bool>,
 }
 
 impl Interrupt {
@@ -29,7 +32,7 @@ impl Interrupt {
             flag::register(signal, Arc::clone(&came))?;
             pipe::register(signal, rope.try_clone()?)?;
         }
-        Ok(Self { came, bell })
+        Ok(Self { came, bell, has_called_off: Cell::new(false) })
     }
 
     /// Is set when a signal has come.
@@ -39,6 +42,11 @@ impl Interrupt {
 
     pub(super) fn has_come(&self) -> bool {
         self.came.load(Ordering::Relaxed)
+    }
+
+    /// Whether reading a [`Watched`] file has failed for a signal.
+    pub(super) fn has_called_off(&self) -> bool {
+        self.has_called_off.get()
     }
 
     /// The file, whose reading fails once a signal has come, also while it waits.
@@ -87,6 +95,7 @@ impl Read for Watched<'_> {
             self.interrupt.wait_for(&self.file)?;
         }
         if self.interrupt.has_come() {
+            self.interrupt.has_called_off.set(true);
             return Err(IoError::other("interrupted"));
         }
         self.file.read(into)

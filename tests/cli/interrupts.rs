@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::bench::{Bench, Ran};
@@ -63,6 +64,42 @@ fn standard_input_that_gives_nothing_more_can_be_interrupted() {
     assert!(!ran.err.contains("refused"), "{}", ran.err);
     let counted = (MORE_THAN_A_PIPE / LINE.len()) as u64;
     assert_eq!(bench.json(&["query", "epic_created"])["value"], counted + 1, "{}", ran.out);
+}
+
+#[test]
+fn an_import_that_cannot_commit_says_so_also_when_it_was_interrupted() {
+    let bench = Bench::with_events();
+    let mut child = bench.command(&["import", "-", "--source", "log"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut feed = child.stdin.take().unwrap();
+    feed.write_all(LINE.repeat(3_000).as_bytes()).unwrap();
+    asleep(&child);
+    let store = Connection::open(bench.path("headcount.db")).unwrap();
+    let refuse =
+        "CREATE TRIGGER refuse BEFORE INSERT ON sources BEGIN SELECT RAISE(ABORT, 'refused here'); END";
+    store.execute_batch(refuse).unwrap();
+    let ran = interrupted(child, "INT");
+    drop(feed);
+    store.execute_batch("DROP TRIGGER refuse").unwrap();
+    assert_eq!(bench.json(&["query", "epic_created"])["value"], 1);
+    assert!(ran.code != 0 && ran.code != 130, "{}: {}", ran.code, ran.err);
+    assert!(ran.err.contains("refused here"), "{}", ran.err);
+    assert!(ran.err.contains("error: interrupted; but for what the other errors say"), "{}", ran.err);
+}
+
+#[test]
+fn a_file_that_has_changed_is_reported_also_when_a_later_one_is_interrupted() {
+    let bench = Bench::with_events();
+    bench.write("events.ndjson", LINE);
+    let args = ["import", "events.ndjson", "-", "--definitions", "config"];
+    let mut child = bench.command(&args).stdin(Stdio::piped()).spawn().unwrap();
+    let mut feed = child.stdin.take().unwrap();
+    feed.write_all(LINE.repeat(MORE_THAN_A_PIPE / LINE.len()).as_bytes()).unwrap();
+    let ran = interrupted(child, "INT");
+    drop(feed);
+    assert!(ran.err.contains("has changed within its first"), "{}", ran.err);
+    assert!(ran.err.contains("interrupted"), "{}", ran.err);
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("stdin-"), "{}", ran.out);
 }
 
 /// Returns when the main thread of a process waits for something, having read what it was given.
