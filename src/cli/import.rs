@@ -34,6 +34,8 @@ struct SourceDocument<'a> {
     already_read: u64,
     rejected: &'a BTreeMap<&'static str, u64>,
     first_bad: Vec<BadLineDocument>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    incomplete_last_line: bool,
 }
 
 #[derive(Serialize)]
@@ -307,6 +309,7 @@ fn document(report: &ImportReport) -> SourceDocument<'_> {
         already_read: report.already_read,
         rejected: &report.rejected,
         first_bad: report.first_bad.iter().map(bad).collect(),
+        incomplete_last_line: report.is_cut,
     }
 }
 

@@ -28,6 +28,13 @@ pub(super) fn print(reports: &[ImportReport], output: &mut Output<'_>) {
     for report in reports.iter().filter(|report| !report.rejected.is_empty()) {
         output.note(refused(report));
     }
+    for report in reports.iter().filter(|report| report.is_cut) {
+        let line = text::count(report.already_read + report.lines + 1);
+        output.note(format_args!(
+            "{}: the last line, {line}, is cut; it is read when it is whole",
+            report.name
+        ));
+    }
 }
 
 fn row(table: &mut Table, numbers: [u64; 4], source: &str) {
@@ -69,7 +76,6 @@ fn shape(reason: &str) -> &'static str {
         "bad_id" => "an identifier must be a text or an integer",
         "duplicate_key" => "a key stands twice; leave one",
         "line_too_long" => "longer than 256 KiB; shorten it",
-        "incomplete_last_line" => "the last line is cut; it is read when it is whole",
         _ => "",
     }
 }

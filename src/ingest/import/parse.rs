@@ -5,7 +5,7 @@ use std::io::BufRead;
 use std::sync::Arc;
 
 use crate::error::TrackError;
-use crate::ingest::import::report::{INCOMPLETE, ImportReport};
+use crate::ingest::import::report::ImportReport;
 use crate::ingest::intern::ValueNames;
 use crate::ingest::line::{self, Line};
 use crate::ingest::record::Records;
@@ -38,13 +38,13 @@ pub(crate) struct Parsed {
     /// The earliest and the latest time of the events.
     pub(crate) times: Option<(Timestamp, Timestamp)>,
     /// The last line is left for the next import.
-    pub(crate) is_incomplete: bool,
+    pub(crate) is_cut: bool,
 }
 
 impl Work {
     /// The place to which the source is read with this block.
     pub(crate) fn end(&self) -> &Place {
-        if self.parsed.is_incomplete { &self.block.after_whole } else { &self.block.end }
+        if self.parsed.is_cut { &self.block.after_whole } else { &self.block.end }
     }
 }
 
@@ -86,7 +86,7 @@ impl Parser {
                 lines.take_last(line.trim_ascii(), is_rest);
             }
             Last::TooLong => lines.refuse("line_too_long", last),
-            Last::TooLongMissing => lines.leave(last),
+            Last::TooLongMissing => lines.parsed.is_cut = true,
         }
     }
 }
@@ -100,7 +100,7 @@ impl Parsed {
         self.report = ImportReport::default();
         self.events.clear();
         self.times = None;
-        self.is_incomplete = false;
+        self.is_cut = false;
     }
 }
 
@@ -137,19 +137,13 @@ impl Lines<'_> {
             return;
         }
         match self.event_of(line) {
-            Err("not_json") => self.leave(line),
+            Err("not_json") => self.parsed.is_cut = true,
             Err(reason) => self.refuse(reason, line),
             Ok(()) => {
                 self.parsed.report.lines += 1;
                 self.parsed.report.accepted += 1;
             }
         }
-    }
-
-    fn leave(&mut self, line: &[u8]) {
-        self.parsed.is_incomplete = true;
-        let report = &mut self.parsed.report;
-        report.reject(report.lines + 1, INCOMPLETE, line);
     }
 
     #[cold]

@@ -37,8 +37,8 @@ pub(crate) struct Pieces<'a> {
     is_memory_full: bool,
     /// What came of the lines of the piece; it goes into the report when the piece is committed.
     piece: ImportReport,
-    /// The last line, which is left for the next import.
-    left: ImportReport,
+    /// Whether the last line is left for the next import.
+    is_cut: bool,
     pub(crate) report: ImportReport,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Pieces<'a> {
             times: None,
             is_memory_full: false,
             piece: ImportReport::default(),
-            left: ImportReport::default(),
+            is_cut: false,
             report: ImportReport { name: name.to_owned(), ..ImportReport::default() },
         }
     }
@@ -88,9 +88,7 @@ impl<'a> Pieces<'a> {
         }
         self.read.lines += report.lines;
         self.read.accepted += report.accepted;
-        if parsed.is_incomplete {
-            self.left = report.take_incomplete();
-        }
+        self.is_cut = parsed.is_cut;
         self.piece.add(report);
         self.events.append(&mut parsed.events);
         self.times = match (self.times, parsed.times) {
@@ -174,13 +172,13 @@ impl<'a> Pieces<'a> {
             ));
         }
         self.piece = ImportReport::default();
-        self.left = ImportReport::default();
+        self.is_cut = false;
         self.read = self.committed.clone();
         Ok(())
     }
 
     pub(crate) fn into_report(mut self) -> ImportReport {
-        self.report.add(self.left);
+        self.report.is_cut = self.is_cut;
         self.report
     }
 

@@ -7,9 +7,6 @@ const BAD_LINES_PER_REASON: usize = 3;
 /// So much of a bad line is kept, to show it.
 const MAX_BEGINNING_BYTES: usize = 120;
 
-/// The reason of a last line that is left for the next import.
-pub(crate) const INCOMPLETE: &str = "incomplete_last_line";
-
 /// What an import found and did.
 ///
 /// ```
@@ -41,13 +38,15 @@ pub struct ImportReport {
     pub accepted: u64,
     /// Lines that earlier imports of the same source had read.
     pub already_read: u64,
-    /// Lines that were no valid events, by reason. `incomplete_last_line` is none of [`ImportReport::lines`]: it is left for the
-    /// next import.
+    /// Lines that were no valid events, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
     /// The first three bad lines of each reason, in the order of the source.
     pub first_bad: Vec<BadLine>,
     /// Whether the import was asked to stop before the end of the source; the next one continues.
     pub stopped: bool,
+    /// Whether the last line is cut, as in a log that is being written. It is none of [`ImportReport::lines`] and not refused: the
+    /// next import reads it, when it is whole.
+    pub is_cut: bool,
 }
 
 /// A line that is no valid event.
@@ -88,13 +87,5 @@ impl ImportReport {
             let beginning = String::from_utf8_lossy(beginning).into_owned();
             self.first_bad.push(BadLine { line, reason, beginning });
         }
-    }
-
-    /// Takes the last line out that is left for the next import.
-    pub(crate) fn take_incomplete(&mut self) -> Self {
-        let mut left = Self::default();
-        left.rejected.extend(self.rejected.remove_entry(INCOMPLETE));
-        left.first_bad.extend(self.first_bad.pop_if(|bad| bad.reason == INCOMPLETE));
-        left
     }
 }
