@@ -54,6 +54,31 @@ struct Source {
     path: Option<PathBuf>,
 }
 
+/// An input that could be opened.
+enum Input<'a> {
+    /// It gives its bytes only once, and stays open.
+    Stream(Source),
+    /// It is opened again when its turn comes: a process may not have as many files open as people name.
+    File(&'a Path),
+}
+
+impl<'a> Input<'a> {
+    fn of(path: &'a Path, source: Source) -> Self {
+        if source.total.is_some() && path.as_os_str() != STDIN {
+            Self::File(path)
+        } else {
+            Self::Stream(source)
+        }
+    }
+
+    fn source(self, args: &ImportArgs, output: &mut Output<'_>) -> Result<Source, Failure> {
+        match self {
+            Self::Stream(source) => Ok(source),
+            Self::File(path) => open(path, args, output),
+        }
+    }
+}
+
 pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     if args.source.is_some() && args.files.len() > 1 {
         return Err(Failure::usage(
@@ -64,15 +89,25 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
         return Err(Failure::usage("standard input can be read only once; write `-` once"));
     }
     // Nothing is made or counted before all that is named can be opened.
-    let sources =
-        args.files.iter().map(|file| open(file, args, output)).collect::<Result<Vec<_>, Failure>>()?;
+    let inputs = args
+        .files
+        .iter()
+        .map(|file| open(file, args, output).map(|source| Input::of(file, source)))
+        .collect::<Result<Vec<_>, Failure>>()?;
     let store = open_store(context, output)?;
     let interrupt = Interrupt::listen().map_err(|error| Failure::io(format!("no signals: {error}")))?;
-    let mut reports = Vec::with_capacity(sources.len());
+    let mut reports = Vec::with_capacity(inputs.len());
     // A file that has changed may take the place of one that was rotated away and comes later: it gets a second chance.
     let mut changed = Vec::new();
     let mut come = Come::default();
-    for source in sources {
+    for input in inputs {
+        let source = match input.source(args, output) {
+            Ok(source) => source,
+            Err(failure) => {
+                come.fail(failure, output);
+                continue;
+            }
+        };
         match import(&store, source, &interrupt, output) {
             Err((Some(path), failure)) if failure.is(ErrorKind::SourceChanged) => {
                 changed.push((path, failure));

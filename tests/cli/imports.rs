@@ -1,5 +1,8 @@
 //! `headcount import`.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, EVENTS, Ran, gzip};
@@ -136,6 +139,42 @@ fn a_log_that_is_being_written_fails_nothing() {
     bench.write("log", EVENTS);
     let whole = &bench.json(&["import", "log", "--source", "log", "--fail-on-bad"])["sources"][0];
     assert_eq!((&whole["lines"], whole.get("incomplete_last_line")), (&json!(1), None));
+}
+
+#[test]
+fn more_files_than_a_process_may_have_open_are_imported() {
+    let bench = Bench::new();
+    let names: Vec<String> = (0..60).map(|number| format!("{number}.ndjson")).collect();
+    for (name, user) in names.iter().zip(0..) {
+        bench.write(name, format!("{{\"event\":\"issue_created\",\"user\":{user}}}\n"));
+    }
+    let binary = env!("CARGO_BIN_EXE_headcount");
+    let limited = format!("ulimit -n 40; exec {binary} import *.ndjson --definitions config");
+    let output = Command::new("sh").args(["-c", &limited]).current_dir(bench.path("")).output().unwrap();
+    let ran = Ran::of(output);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(bench.json(&["query", "issue_created"])["value"], 60);
+}
+
+#[test]
+fn a_file_that_goes_before_its_turn_is_reported_and_the_others_are_imported() {
+    let bench = Bench::with_events();
+    bench.write("gone", "{\"event\":\"epic_created\",\"user\":1}\n");
+    bench.write("there", "{\"event\":\"epic_created\",\"user\":2}\n");
+    let mut child =
+        bench.command(&["import", "-", "gone", "there", "--json"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut feed = child.stdin.take().unwrap();
+    // More than a pipe holds: when all of it is written the files were looked at, and not yet opened again.
+    feed.write_all(&[b'\n'; 2 * 1024 * 1024]).unwrap();
+    std::fs::remove_file(bench.path("gone")).unwrap();
+    drop(feed);
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    let (kind, message) = ran.error();
+    assert_eq!((ran.code, kind.as_str()), (1, "io"));
+    assert!(message.starts_with("gone: the file cannot be read"), "{message}");
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(document["sources"].as_array().unwrap().len(), 2);
+    assert_eq!(bench.json(&["query", "epic_created"])["value"], 2);
 }
 
 #[test]
