@@ -262,6 +262,37 @@ fn of_two_imports_of_one_source_at_once_each_line_counts_once() {
     assert_eq!(store.reader().ledger().unwrap().stored, 150_000);
 }
 
+/// Lets something happen before a byte is read that lies behind the first piece.
+struct Halfway<'a, F: FnOnce()>(&'a [u8], usize, Option<F>);
+
+impl<F: FnOnce()> Read for Halfway<'_, F> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.0.len() < self.1
+            && let Some(happens) = self.2.take()
+        {
+            happens();
+        }
+        self.0.read(into)
+    }
+}
+
+#[test]
+fn a_store_that_says_less_was_read_than_before_stops_no_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("usage.db");
+    let open = || Store::builder(&path).definitions(definitions()).open().unwrap();
+    let (store, text) = (open(), lines(0, 200_000));
+    let overtake = || {
+        open().import("log", text.as_bytes()).unwrap();
+        let file = rusqlite::Connection::open(&path).unwrap();
+        file.execute("UPDATE sources SET lines = 5", ()).unwrap();
+    };
+    let report = store.import("log", Halfway(text.as_bytes(), text.len() / 5, Some(overtake))).unwrap();
+    // One piece or two, as far as it had come.
+    assert_eq!((report.lines % 65_536, report.already_read), (0, 0));
+    assert_eq!(views(&store), 200_000);
+}
+
 #[test]
 fn a_byte_order_mark_is_no_part_of_the_first_line() {
     let store = store();

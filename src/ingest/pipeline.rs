@@ -38,9 +38,9 @@ pub enum Mode {
     /// On two threads of the store's own; callers never wait for the disk.
     #[default]
     Background,
-    /// In the calls themselves, committed by `flush` and `close`, and by the call that finds memory full: no threads, the same
-    /// rows from run to run but for the random ids of the store and its producers. For tests and benchmarks: `track` may wait
-    /// for the disk, and nothing is committed by itself.
+    /// In the calls themselves, committed by `flush` and `close`, and by the call that finds memory full: no threads, but
+    /// for the one of an import of more than 1,024 lines or 256 KiB; the same rows from run to run but for the random ids of
+    /// the store and its producers. For tests and benchmarks: `track` may wait for the disk, and nothing is committed by itself.
     Inline,
 }
 

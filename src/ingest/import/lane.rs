@@ -7,8 +7,8 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 use crate::error::{Error, ErrorKind};
 use crate::ingest::import::parse::{Parser, Work};
 
-/// As many blocks as make a piece: while one is committed the next is parsed. At 256 KiB a block and its records this bounds
-/// the memory of an import.
+/// As many blocks as make a piece: while one is committed the next is parsed. A block has less than 256 KiB and one line more,
+/// which may be as long again: with up to 512 KiB each, and their records, this bounds the memory of an import.
 const BLOCKS: usize = 64;
 
 /// Blocks on their way: free, at the parser, parsed. They come back in the order in which they went.

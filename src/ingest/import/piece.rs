@@ -65,9 +65,9 @@ impl<'a> Pieces<'a> {
         self.name
     }
 
-    /// Goes on behind what other imports have read.
+    /// Goes on behind what other imports have read. A damaged store may say that these were fewer lines than before.
     pub(crate) fn go_on_from(&mut self, known: &SourceState) {
-        self.report.already_read += known.lines - self.read.lines;
+        self.report.already_read += known.lines.saturating_sub(self.read.lines);
         self.committed = known.clone();
         self.read = known.clone();
     }
@@ -99,7 +99,7 @@ impl<'a> Pieces<'a> {
 
     /// Whether the piece should be committed before more is added up.
     pub(crate) fn is_full(&self) -> bool {
-        self.is_memory_full || self.read.lines - self.committed.lines >= LINES_PER_PIECE
+        self.is_memory_full || self.read.lines.saturating_sub(self.committed.lines) >= LINES_PER_PIECE
     }
 
     /// Commits the piece together with the offset behind it: both or neither.
