@@ -111,6 +111,22 @@ fn a_rotated_log_is_known_under_its_new_name() {
 }
 
 #[test]
+fn of_sources_that_are_read_equally_far_the_one_with_the_same_bytes_is_found() {
+    let store = store();
+    for (name, from) in [("a", 0), ("b", 100), ("c", 200)] {
+        store
+            .import(name, lines(from + 10, from + 90).replace("\"user\":", "\"user\":1000").as_bytes())
+            .unwrap();
+    }
+    let find = |from: u32| {
+        let text = lines(from + 10, from + 95).replace("\"user\":", "\"user\":1000");
+        store.find_source(text.as_bytes()).unwrap()
+    };
+    let found = [find(0), find(100), find(200), find(300)];
+    assert_eq!(found.each_ref().map(Option::as_deref), [Some("a"), Some("b"), Some("c"), None]);
+}
+
+#[test]
 fn bad_lines_are_counted_by_reason_and_the_rest_goes_on() {
     let store = store();
     let long = format!("{{\"event\":\"viewed\",\"label\":\"{}\"}}", "x".repeat(MAX_LINE_BYTES));

@@ -47,6 +47,8 @@ struct BadLineDocument {
 /// An input that is open, with the name under which the store remembers it.
 struct Source {
     name: String,
+    /// Nothing could recognize what it gives when it came again.
+    is_fresh: bool,
     file: File,
     /// The bytes of a regular file.
     total: Option<u64>,
@@ -69,6 +71,10 @@ impl<'a> Input<'a> {
         } else {
             Self::Stream(source)
         }
+    }
+
+    fn is_fresh(&self) -> bool {
+        matches!(self, Self::Stream(source) if source.is_fresh)
     }
 
     fn source(self, args: &ImportArgs, output: &mut Output<'_>) -> Result<Source, Failure> {
@@ -94,6 +100,7 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
         .iter()
         .map(|file| open(file, args, output).map(|source| Input::of(file, source)))
         .collect::<Result<Vec<_>, Failure>>()?;
+    let is_fresh = inputs.iter().any(Input::is_fresh);
     let store = open_store(context, output)?;
     let interrupt = Interrupt::listen().map_err(|error| Failure::io(format!("no signals: {error}")))?;
     let mut reports = Vec::with_capacity(inputs.len());
@@ -137,7 +144,7 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
         Form::Text => refusals::print(&reports, output),
     }
     if come.is_interrupted {
-        return Err(interrupted(args, come.has_failed));
+        return Err(interrupted(is_fresh, come.has_failed));
     }
     let refused = reports.iter().flat_map(|report| report.rejected.values()).sum();
     if args.fail_on_bad && refused > 0 {
@@ -210,14 +217,13 @@ fn open_store(context: &Context, output: &mut Output<'_>) -> Result<Store, Failu
 }
 
 /// What Ctrl-C has left. A failure that came besides is the worse of the two, and gives the exit code.
-fn interrupted(args: &ImportArgs, has_failed: bool) -> Failure {
+fn interrupted(is_fresh: bool, has_failed: bool) -> Failure {
     if has_failed {
         let message = "interrupted; but for what the other errors say, the lines read until then are counted";
         return Failure::new("interrupted", Exit::Failed, message);
     }
-    let is_fresh = args.source.is_none() && args.files.iter().any(|file| file.as_os_str() == STDIN);
     let message = if is_fresh {
-        "interrupted; the lines read until then are counted, and standard input without --source cannot be continued: \
+        "interrupted; the lines read until then are counted, and what comes through a pipe without --source cannot be continued: \
          what comes again counts again"
     } else {
         "interrupted; the lines read until then are counted, and the same command continues behind them"
@@ -233,7 +239,7 @@ fn import(store: &Store, source: Source, interrupt: &Interrupt, output: &mut Out
     if interrupt.has_come() {
         return Ok(None);
     }
-    let Source { name, file, total, path } = source;
+    let Source { name, is_fresh, file, total, path } = source;
     if let Some(path) = &path {
         match follow(store, &name, path, interrupt, output) {
             Err(_) if interrupt.has_called_off() => return Ok(None),
@@ -246,7 +252,11 @@ fn import(store: &Store, source: Source, interrupt: &Interrupt, output: &mut Out
         outcome => outcome.map_err(|error| (None, unreadable(Path::new(&name), &error)))?,
     };
     // Behind the first bytes a signal is no error: the report says that the import was stopped.
-    let report = store.import_until(&name, progress.lines(input), interrupt.flag());
+    let (lines, stop) = (progress.lines(input), interrupt.flag());
+    let report = match is_fresh {
+        true => store.import_fresh(&name, lines, stop),
+        false => store.import_until(&name, lines, stop),
+    };
     report.map(Some).map_err(|error| (path, error.into()))
 }
 
@@ -290,11 +300,12 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 
 fn open(path: &Path, args: &ImportArgs, output: &mut Output<'_>) -> Result<Source, Failure> {
     let unreadable = |error: std::io::Error| unreadable(path, &error);
+    let is_fresh = args.source.is_none();
     if path.as_os_str() == STDIN {
         let name = args.source.clone().unwrap_or_else(|| fresh_name("stdin", output));
         // The standard library's has a buffer, which could not be waited for.
         let file = std::io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?.into();
-        return Ok(Source { name, file, total: None, path: None });
+        return Ok(Source { name, is_fresh, file, total: None, path: None });
     }
     let file = File::open(path).map_err(unreadable)?;
     let kind = file.metadata().map_err(unreadable)?;
@@ -314,7 +325,8 @@ fn open(path: &Path, args: &ImportArgs, output: &mut Output<'_>) -> Result<Sourc
         None => fresh_name("pipe", output),
     };
     let path = (args.source.is_none() && kind.is_file()).then(|| path.to_owned());
-    Ok(Source { name, file, total: kind.is_file().then_some(kind.len()), path })
+    let is_fresh = is_fresh && !kind.is_file();
+    Ok(Source { name, is_fresh, file, total: kind.is_file().then_some(kind.len()), path })
 }
 
 /// A name that no source has had: what comes under it always counts.

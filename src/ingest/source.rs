@@ -1,5 +1,6 @@
 //! The bytes of an import source: in blocks of whole lines, with the digest of what is read.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Error as IoError, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -232,15 +233,18 @@ impl<'a, R: Read> Source<'a, R> {
     }
 }
 
-/// The known source whose bytes the input begins with, the one that is read furthest: a log that was rotated has a new name.
+/// The known source whose bytes the input begins with, the one that is read furthest, and of several such the first: a log that
+/// was rotated has a new name.
 pub(crate) fn find(sources: Vec<(String, SourceState)>, input: impl Read) -> Result<Option<String>, Error> {
-    let mut by_offset: Vec<_> = sources.into_iter().filter(|(_, state)| state.offset > 0).collect();
-    by_offset.sort_by_key(|(_, state)| state.offset);
+    let mut by_offset = BTreeMap::<u64, Vec<(String, [u8; 32])>>::new();
+    for (name, state) in sources.into_iter().filter(|(_, state)| state.offset > 0) {
+        by_offset.entry(state.offset).or_default().push((name, state.digest));
+    }
     let never = AtomicBool::new(false);
     let mut source = Source::new(input, &never);
     let mut found = None;
-    for (name, state) in by_offset {
-        let reaches = source.skip_to(state.offset);
+    for (offset, known) in by_offset {
+        let reaches = source.skip_to(offset);
         if let Some(Ended::Failed(error)) = &source.ended {
             return Err(Error::new(
                 ErrorKind::Io,
@@ -250,9 +254,8 @@ pub(crate) fn find(sources: Vec<(String, SourceState)>, input: impl Read) -> Res
         if !reaches {
             break;
         }
-        if source.place.digest() == state.digest {
-            found = Some(name);
-        }
+        let digest = source.place.digest();
+        found = known.into_iter().find_map(|(name, of)| (of == digest).then_some(name)).or(found);
     }
     Ok(found)
 }

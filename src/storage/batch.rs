@@ -124,6 +124,9 @@ pub(crate) struct SourceAdvance {
     pub(crate) name: String,
     pub(crate) expected_offset: u64,
     pub(crate) state: SourceState,
+    /// Whether the store remembers the source. Of one that cannot come again it need not, and the batch's number alone keeps
+    /// it from counting twice.
+    pub(crate) is_kept: bool,
 }
 
 /// A source that is continued under another name, since its file has one.

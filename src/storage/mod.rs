@@ -143,8 +143,8 @@ pub(crate) trait Snapshot: Survey {
 
     fn source(&self, name: &str) -> Result<Option<SourceState>, Error>;
 
-    /// Every known source.
-    fn sources(&self) -> Result<Vec<(String, SourceState)>, Error>;
+    /// So many of the known sources, those first that were read last.
+    fn sources(&self, limit: usize) -> Result<Vec<(String, SourceState)>, Error>;
 
     /// The ledger: what was stored, refused and lost, by reason.
     fn ledger(&self) -> Result<Vec<(String, String, u64)>, Error>;

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::ingest::import::{self, report::ImportReport};
+use crate::ingest::import::{self, SourceName, report::ImportReport};
 use crate::ingest::pipeline::Pipeline;
 use crate::ingest::source;
 use crate::ingest::stats::Stats;
@@ -25,6 +25,8 @@ use crate::store::builder::{Builder, Place};
 use crate::time::range::Unit;
 use crate::time::timestamp::Timestamp;
 
+/// A log that has a new name is recognized as one of so many; a source that was read longer ago goes by its name only.
+const MAX_FOLLOWED_SOURCES: usize = 10_000;
 const DEFAULT_CLOSE_LIMIT: Duration = Duration::from_secs(30);
 
 /// A store of events, open for tracking and for answers. Cheap to clone, and usable from every thread.
@@ -143,20 +145,41 @@ impl Store {
         input: impl Read,
         stop: &AtomicBool,
     ) -> Result<ImportReport, Error> {
+        self.import_source(SourceName::Kept(name), input, stop)
+    }
+
+    /// As [`Store::import_until`], of a source that cannot come again: the store remembers nothing of it, and all its lines count.
+    #[cfg(feature = "cli")]
+    pub(crate) fn import_fresh(
+        &self,
+        name: &str,
+        input: impl Read,
+        stop: &AtomicBool,
+    ) -> Result<ImportReport, Error> {
+        self.import_source(SourceName::Fresh(name), input, stop)
+    }
+
+    fn import_source(
+        &self,
+        source: SourceName<'_>,
+        input: impl Read,
+        stop: &AtomicBool,
+    ) -> Result<ImportReport, Error> {
         let mut target = self.0.pipeline.shared().target.clone();
         target.producer = ProducerId(sqlite::random()?);
         let known = |name: &str| self.0.reader.read(|snapshot| snapshot.source(name));
-        import::import(&self.0.pipeline, target, known, name, input, stop)
+        import::import(&self.0.pipeline, target, known, source, input, stop)
     }
 
     /// The known source whose bytes `input` begins with, the one that was read furthest: a log that was rotated or copied has
-    /// another name. `None` when nothing matches. Reads `input` up to the furthest known offset.
+    /// another name. `None` when nothing matches. Looks at the 10,000 sources that were read last, and reads `input` up to the
+    /// furthest of their offsets.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) when the input cannot be read, and the errors of reading the store.
     pub fn find_source(&self, input: impl Read) -> Result<Option<String>, Error> {
-        source::find(self.0.reader.read(|snapshot| snapshot.sources())?, input)
+        source::find(self.0.reader.read(|snapshot| snapshot.sources(MAX_FOLLOWED_SOURCES))?, input)
     }
 
     /// Whether a source of this name was imported before.

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, EVENTS, Ran, gzip};
@@ -86,6 +87,27 @@ fn standard_input_counts_every_time_unless_it_is_named() {
     assert_eq!(bench.json(&["query", "issue_created", "epic_created"])["value"], 12);
     let ran = bench.run(&["import", "-", "--source", "empty", "--json"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
+#[test]
+fn the_store_remembers_no_input_that_it_could_not_recognize() {
+    let bench = Bench::with_events();
+    let names = || -> Vec<String> {
+        let store = Connection::open(bench.path("headcount.db")).unwrap();
+        let mut select = store.prepare("SELECT name FROM sources").unwrap();
+        select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let before = names();
+    assert_eq!(before.len(), 1);
+    let text = "{\"event\":\"epic_created\",\"user\":1}\n".repeat(150_000);
+    let ran = bench.run_on(text.as_bytes(), &["import", "-", "--json"]);
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, &document["sources"][0]["accepted"]), (0, &json!(150_000)));
+    assert_eq!(names(), before);
+    assert_eq!(bench.json(&["query", "epic_created"])["value"], 150_001);
+    assert_eq!(bench.run_on(b"", &["import", "-", "--source", "s"]).code, 0);
+    assert_eq!(bench.run_on(text.as_bytes(), &["import", "-", "--source", "s"]).code, 0);
+    assert_eq!(names().len(), 2);
 }
 
 #[test]

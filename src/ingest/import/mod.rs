@@ -26,15 +26,27 @@ use crate::storage::batch::{Batch, Continued, ProducerId, SourceState};
 /// The longest name of a source, in bytes.
 const MAX_SOURCE_NAME_BYTES: usize = 4_096;
 
+/// How a source is called, and whether the store remembers what is read of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SourceName<'a> {
+    Kept(&'a str),
+    /// It cannot come again: all its lines count.
+    Fresh(&'a str),
+}
+
 /// Imports what is new in a source, until it ends or `stop` is set.
 pub(crate) fn import(
     pipeline: &Pipeline,
     target: Target,
     known: impl Fn(&str) -> Result<Option<SourceState>, Error>,
-    name: &str,
+    source: SourceName<'_>,
     input: impl Read,
     stop: &AtomicBool,
 ) -> Result<ImportReport, Error> {
+    let (name, is_kept) = match source {
+        SourceName::Kept(name) => (name, true),
+        SourceName::Fresh(name) => (name, false),
+    };
     if name.is_empty() || name.len() > MAX_SOURCE_NAME_BYTES {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -44,13 +56,13 @@ pub(crate) fn import(
             ),
         ));
     }
-    let before = known(name)?.unwrap_or_default();
+    let before = if is_kept { known(name)?.unwrap_or_default() } else { SourceState::default() };
     let parser = Parser {
         plan: Arc::clone(&target.plan),
         names: Arc::clone(&target.names),
         clock: pipeline.shared().settings.clock.clone(),
     };
-    let pieces = Pieces::new(pipeline, target, name);
+    let pieces = Pieces::new(pipeline, target, name, is_kept);
     let mut import = Import { pieces, source: Source::new(input, stop), known };
     import.skip_known(&before)?;
     if import.source.ended.is_none() {

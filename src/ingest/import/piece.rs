@@ -26,6 +26,7 @@ pub(crate) struct Pieces<'a> {
     target: Target,
     aggregator: Aggregator,
     name: &'a str,
+    is_kept: bool,
     /// What the store has of the source, and what is read of it.
     committed: SourceState,
     read: SourceState,
@@ -43,12 +44,13 @@ pub(crate) struct Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    pub(crate) fn new(pipeline: &'a Pipeline, target: Target, name: &'a str) -> Self {
+    pub(crate) fn new(pipeline: &'a Pipeline, target: Target, name: &'a str, is_kept: bool) -> Self {
         Self {
             pipeline,
             aggregator: Aggregator::new(target.clone(), pipeline.shared().settings.max_sketch_bytes),
             target,
             name,
+            is_kept,
             committed: SourceState::default(),
             read: SourceState::default(),
             sequence: 0,
@@ -118,6 +120,7 @@ impl<'a> Pieces<'a> {
             name: self.name.to_owned(),
             expected_offset: self.committed.offset,
             state: self.read.clone(),
+            is_kept: self.is_kept,
         });
         let batch = Arc::new(batch);
         let mut attempt = 1;
@@ -129,8 +132,10 @@ impl<'a> Pieces<'a> {
                 outcome => {
                     break outcome.map_err(|error| {
                         error.context(format_args!(
-                            "the import of `{}` stopped after line {}; import it again to continue",
-                            self.name, self.committed.lines
+                            "the import of `{}` stopped after line {}; {}",
+                            self.name,
+                            self.committed.lines,
+                            self.remedy()
                         ))
                     })?;
                 }
@@ -182,6 +187,13 @@ impl<'a> Pieces<'a> {
         self.report
     }
 
+    fn remedy(&self) -> &'static str {
+        match self.is_kept {
+            true => "import it again to continue",
+            false => "what is counted until there counts again if it comes again",
+        }
+    }
+
     #[cold]
     pub(crate) fn changed(&self, known: &SourceState) -> Error {
         Error::new(
@@ -199,10 +211,11 @@ impl<'a> Pieces<'a> {
         Error::new(
             ErrorKind::Io,
             format!(
-                "reading `{}` failed after line {}: {}; import it again to continue",
+                "reading `{}` failed after line {}: {}; {}",
                 self.name,
                 self.read.lines,
-                plain(error)
+                plain(error),
+                self.remedy()
             ),
         )
     }

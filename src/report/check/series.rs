@@ -46,7 +46,7 @@ impl Checking<'_> {
         }
         let snapshot = self.snapshot;
         self.reads(stored_definitions(snapshot))?;
-        self.reads(snapshot.sources())?;
+        self.reads(snapshot.sources(usize::MAX))?;
         self.reads(snapshot.marks())?;
         Ok(())
     }

@@ -68,8 +68,7 @@ const SELECT_COMMITTED: &str = "SELECT committed FROM store";
 const SELECT_KEPT: &str = "SELECT hours_from, days_from FROM store";
 const SELECT_DEFINITIONS: &str = "SELECT definitions, recorded FROM store";
 const SELECT_SOURCE: &str = "SELECT offset, digest, lines, accepted, latest FROM sources WHERE name = ?1";
-const SELECT_SOURCES: &str =
-    "SELECT offset, digest, lines, accepted, latest, name FROM sources ORDER BY name";
+const SELECT_SOURCES: &str = "SELECT offset, digest, lines, accepted, latest, name FROM sources ORDER BY seen DESC, name DESC LIMIT ?1";
 const SELECT_LEDGER: &str = "SELECT entry, reason, count FROM ledger ORDER BY entry, reason";
 const SELECT_SIZES: &str = "SELECT (SELECT count(*) FROM series), (SELECT count(*) FROM sketches),
      (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size)";
@@ -198,10 +197,12 @@ impl Snapshot for Moment<'_> {
         source.map(checked_source).transpose()
     }
 
-    fn sources(&self) -> Result<Vec<(String, SourceState)>, Error> {
+    fn sources(&self, limit: usize) -> Result<Vec<(String, SourceState)>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut select = self.connection.prepare_cached(SELECT_SOURCES).during("reading the sources")?;
-        let rows =
-            select.query_map([], |row| Ok((row.get(5)?, read_source(row)?))).during("reading the sources")?;
+        let rows = select
+            .query_map(params![limit], |row| Ok((row.get(5)?, read_source(row)?)))
+            .during("reading the sources")?;
         rows.map(|row| {
             let (name, source) = row.during("reading the sources")?;
             Ok((name, checked_source(source)?))

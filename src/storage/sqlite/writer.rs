@@ -95,6 +95,7 @@ impl Writer for SqliteWriter {
             return Ok(Commit::Overtaken);
         }
         if let Some(source) = &batch.source
+            && source.is_kept
             && !advance_source(&transaction, source, batch.cut_at)?
         {
             return Ok(Commit::Overtaken);
