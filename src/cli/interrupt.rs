@@ -8,14 +8,63 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-use signal_hook::low_level::pipe;
+use signal_hook::low_level::{pipe, unregister};
+use signal_hook::{SigId, flag};
 
-/// Listens for SIGINT and SIGTERM. When it is dropped they end the program again, as they do by default.
+const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
+
+/// Those that listen now. The system's handler stays when the last one has gone, and would pass signals over: where they ended the
+/// program before the first one listened, they do so again while none listens.
+static LISTENERS: Mutex<Listeners> = Mutex::new(Listeners { count: 0, are_none: None });
+
+struct Listeners {
+    count: usize,
+    are_none: Option<Arc<AtomicBool>>,
+}
+
+impl Listeners {
+    fn enter(&mut self) -> IoResult<()> {
+        if let Some(are_none) = &self.are_none {
+            are_none.store(false, Ordering::SeqCst);
+        } else {
+            let are_none = Arc::new(AtomicBool::new(false));
+            for signal in SIGNALS {
+                if ends_the_program(signal) {
+                    flag::register_conditional_default(signal, Arc::clone(&are_none))?;
+                }
+            }
+            self.are_none = Some(are_none);
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.count = self.count.saturating_sub(1);
+        if let (0, Some(are_none)) = (self.count, &self.are_none) {
+            are_none.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Whether nobody has said that a signal be ignored or do something else. Where the system does not tell, as most programs have it.
+fn ends_the_program(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let is_in = |key: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(key));
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .is_some_and(|mask| mask.checked_shr(signal.unsigned_abs() - 1).unwrap_or_default() & 1 == 1)
+    };
+    !is_in("SigIgn:") && !is_in("SigCgt:")
+}
+
+/// Listens for SIGINT and SIGTERM. When it is dropped they do again what they did before.
 pub(super) struct Interrupt {
     came: Arc<AtomicBool>,
+    registered: Vec<SigId>,
     /// Has something to read when a signal has come, so that waiting for an input ends without a race.
     bell: UnixStream,
     /// Whether reading an input has failed for a signal, and for nothing else.
@@ -26,13 +75,21 @@ impl Interrupt {
     pub(super) fn listen() -> IoResult<Self> {
         let came = Arc::new(AtomicBool::new(false));
         let (bell, rope) = UnixStream::pair()?;
-        for signal in [SIGINT, SIGTERM] {
+        LISTENERS.lock().enter()?;
+        let mut listening = Self { came, registered: Vec::new(), bell, has_called_off: Cell::new(false) };
+        for signal in SIGNALS {
+            let came = &listening.came;
             // In this order: the first signal finds that none has come, the second one that one has.
-            flag::register_conditional_default(signal, Arc::clone(&came))?;
-            flag::register(signal, Arc::clone(&came))?;
-            pipe::register(signal, rope.try_clone()?)?;
+            let registered = [
+                flag::register_conditional_default(signal, Arc::clone(came)),
+                flag::register(signal, Arc::clone(came)),
+                rope.try_clone().and_then(|rope| pipe::register(signal, rope)),
+            ];
+            for id in registered {
+                listening.registered.push(id?);
+            }
         }
-        Ok(Self { came, bell, has_called_off: Cell::new(false) })
+        Ok(listening)
     }
 
     /// Is set when a signal has come.
@@ -77,7 +134,11 @@ impl Interrupt {
 
 impl Drop for Interrupt {
     fn drop(&mut self) {
-        self.came.store(true, Ordering::Relaxed);
+        // First, so that a signal in between is not passed over.
+        LISTENERS.lock().leave();
+        for id in self.registered.drain(..) {
+            unregister(id);
+        }
     }
 }
 

@@ -57,6 +57,11 @@ use crate::{Clock, Definitions, Error, ErrorKind, ManualClock, Reader, Timestamp
 ///
 /// The first of `args` is the name of the program, as in [`std::env::args_os`].
 ///
+/// `import` listens for SIGINT and SIGTERM while it runs: the first one ends it in good order, the second one ends the program.
+/// Handlers that the program has are called as well, and afterwards signals do what they did before. A program that has handlers
+/// of its own installs them before the first import: on Linux it keeps them, elsewhere, or when they come later, a signal after an
+/// import may end it.
+///
 /// ```
 /// use headcount::cli::{Defaults, run};
 ///

@@ -1,11 +1,14 @@
 //! Imports that are interrupted, and what they show on a terminal.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use headcount::cli::{Defaults, run};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -102,6 +105,89 @@ fn a_file_that_has_changed_is_reported_also_when_a_later_one_is_interrupted() {
     assert!(ran.out.contains("stdin-"), "{}", ran.out);
 }
 
+/// Makes the test `a_child` a host that imports twice, or does something else between two imports.
+const CHILD: &str = "HEADCOUNT_TEST_CHILD";
+/// What a child says when an import has ended.
+const CODE: &str = "ended with ";
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a child speaks on stdout")]
+fn a_child() {
+    let Ok(work) = std::env::var(CHILD) else { return };
+    let has_come = Arc::new(AtomicBool::new(false));
+    if work == "handles" {
+        signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&has_come)).unwrap();
+    }
+    let import = |input: &str| {
+        let code = run(["acme", "import", input, "--source", input], Defaults::new());
+        println!("{CODE}{code:?}");
+    };
+    import("events.ndjson");
+    match work.as_str() {
+        "imports" => import("fifo"),
+        "handles" => {
+            while !has_come.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+        }
+        _ => loop {
+            std::thread::park();
+        },
+    }
+}
+
+/// The child, when its first import has ended.
+fn host(bench: &Bench, work: &str) -> (Child, BufReader<ChildStdout>) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "interrupts::a_child", "--nocapture"]).current_dir(bench.path(""));
+    command.env(CHILD, work).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(CODE) {
+        line.clear();
+        assert!(out.read_line(&mut line).unwrap() > 0, "the child ended first");
+    }
+    assert!(line.contains(&format!("{:?}", ExitCode::SUCCESS)), "{line}");
+    (child, out)
+}
+
+fn signal(child: &Child, name: &str) {
+    let kill = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().unwrap();
+    assert!(kill.success());
+}
+
+#[test]
+fn the_second_import_of_a_process_is_interrupted_in_order_too() {
+    let bench = Bench::with_events();
+    let fifo = bench.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let (mut child, mut out) = host(&bench, "imports");
+    let mut feed = OpenOptions::new().write(true).open(&fifo).unwrap();
+    feed.write_all(LINE.repeat(MORE_THAN_A_PIPE / LINE.len()).as_bytes()).unwrap();
+    signal(&child, "INT");
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains(&format!("{CODE}{:?}", ExitCode::from(130))), "{rest}");
+    assert!(child.wait().unwrap().success());
+    drop(feed);
+}
+
+#[test]
+fn after_an_import_signals_do_what_they_did_before() {
+    for (work, name, ended_by) in
+        [("waits", "INT", Some(2)), ("waits", "TERM", Some(15)), ("handles", "INT", None)]
+    {
+        let bench = Bench::with_events();
+        let (mut child, mut out) = host(&bench, work);
+        signal(&child, name);
+        out.read_to_string(&mut String::new()).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), ended_by, "{work} {name}: {status}");
+        assert_eq!(status.success(), ended_by.is_none(), "{work} {name}: {status}");
+    }
+}
+
 /// Returns when the main thread of a process waits for something, having read what it was given.
 fn asleep(child: &Child) {
     let begin = Instant::now();
@@ -120,8 +206,7 @@ fn asleep(child: &Child) {
 }
 
 fn interrupted(mut child: Child, signal: &str) -> Ran {
-    let kill = Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status().unwrap();
-    assert!(kill.success());
+    self::signal(&child, signal);
     let begin = Instant::now();
     while child.try_wait().unwrap().is_none() {
         if begin.elapsed() > PATIENCE {
