@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::Context;
 use super::args::BackupArgs;
-use super::output::{Failure, Form, Output};
+use super::interrupt::Interrupt;
+use super::output::{Exit, Failure, Form, Output};
 use super::progress::during;
 use super::text;
 
@@ -18,7 +19,11 @@ struct Document {
 
 pub(super) fn run(args: &BackupArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     let reader = context.bare_reader()?;
-    let backup = during("copying and checking", output.form(), || reader.backup(&args.file))?;
+    let interrupt = Interrupt::listen().map_err(|error| Failure::io(format!("no signals: {error}")))?;
+    let back_up = || reader.backup_until(&args.file, interrupt.flag());
+    let Some(backup) = during("copying and checking", output.form(), back_up)? else {
+        return Err(Failure::new("interrupted", Exit::Interrupted, "interrupted; there is no copy"));
+    };
     let file = args.file.display().to_string();
     match output.form() {
         Form::Json => output.document(&Document {

@@ -10,7 +10,7 @@
 //! | 3 | definitions are invalid or missing |
 //! | 4 | the store is busy |
 //! | 5 | the store is damaged or newer |
-//! | 130 | an import was interrupted by SIGINT or SIGTERM; what it had read is counted, and the same command goes on there |
+//! | 130 | an import was interrupted by SIGINT or SIGTERM; what it had read is counted, and the same command goes on there; or a backup was, and there is no copy |
 //!
 #![doc = include_str!("json.md")]
 
@@ -57,10 +57,10 @@ use crate::{Clock, Definitions, Error, ErrorKind, ManualClock, Reader, Timestamp
 ///
 /// The first of `args` is the name of the program, as in [`std::env::args_os`].
 ///
-/// `import` listens for SIGINT and SIGTERM while it runs: the first one ends it in good order, the second one ends the program.
+/// `import` and `backup` listen for SIGINT and SIGTERM while they run: the first one ends them in good order, the second one ends the program.
 /// Handlers that the program has are called as well, and afterwards signals do what they did before. A program that has handlers
-/// of its own installs them before the first import: on Linux it keeps them, elsewhere, or when they come later, a signal after an
-/// import may end it.
+/// of its own installs them before the first of them: on Linux it keeps them, elsewhere, or when they come later, a signal
+/// afterwards may end it.
 ///
 /// ```
 /// use headcount::cli::{Defaults, run};

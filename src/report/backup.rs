@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "cli")]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, ErrorKind};
 use crate::report::check::{Check, Depth};
@@ -44,6 +46,34 @@ impl Reader {
     /// and with it the copy, is not sound; [`ErrorKind::StoreFull`], [`ErrorKind::ReadOnly`] and [`ErrorKind::Io`].
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<Backup, Error> {
         let path = path.as_ref();
+        let unfinished = Unfinished::beside(path)?;
+        self.copy_to(&unfinished.0).map_err(|error| error.context(path.display()))?;
+        unfinished.finish(Self::open(&unfinished.0)?.check(Depth::Plain)?, path)
+    }
+
+    /// As [`Reader::backup`], and gives up when `stop` is set: then there is no file, and no backup.
+    #[cfg(feature = "cli")]
+    pub(crate) fn backup_until(&self, path: &Path, stop: &AtomicBool) -> Result<Option<Backup>, Error> {
+        let unfinished = Unfinished::beside(path)?;
+        let copied = self.until(stop, || self.copy_to(&unfinished.0));
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        copied.map_err(|error| error.context(path.display()))?;
+        let copy = Self::open(&unfinished.0)?;
+        let check = copy.until(stop, || copy.check(Depth::Plain));
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        unfinished.finish(check?, path).map(Some)
+    }
+}
+
+/// A file that is removed, unless it got its name.
+struct Unfinished(PathBuf);
+
+impl Unfinished {
+    fn beside(path: &Path) -> Result<Self, Error> {
         if fs::symlink_metadata(path).is_ok() {
             return Err(Error::new(
                 ErrorKind::Usage,
@@ -57,9 +87,11 @@ impl Reader {
                 format!("{}: there is no folder {}; make it first", path.display(), folder.display()),
             ));
         }
-        let unfinished = Unfinished::beside(path)?;
-        self.copy_to(&unfinished.0).map_err(|error| error.context(path.display()))?;
-        let check = Self::open(&unfinished.0)?.check(Depth::Plain)?;
+        sqlite::unfinished_name(path).map(Self)
+    }
+
+    /// Gives a copy that is sound its name.
+    fn finish(&self, check: Check, path: &Path) -> Result<Backup, Error> {
         if let Some(first) = check.findings.first() {
             return Err(Error::new(
                 ErrorKind::StoreDamaged,
@@ -70,17 +102,8 @@ impl Reader {
                 ),
             ));
         }
-        let bytes = sqlite::link_into_place(&unfinished.0, path)?;
+        let bytes = sqlite::link_into_place(&self.0, path)?;
         Ok(Backup { bytes, check })
-    }
-}
-
-/// A file that is removed, unless it got its name.
-struct Unfinished(PathBuf);
-
-impl Unfinished {
-    fn beside(path: &Path) -> Result<Self, Error> {
-        sqlite::unfinished_name(path).map(Self)
     }
 }
 

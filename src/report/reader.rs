@@ -3,6 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+#[cfg(feature = "cli")]
+use std::sync::{
+    atomic::{AtomicBool, Ordering},
+    mpsc::{RecvTimeoutError, channel},
+};
+#[cfg(feature = "cli")]
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -22,6 +29,9 @@ use crate::storage::{self, Sizes, Snapshot, sqlite};
 use crate::time::clock::Clock;
 use crate::time::range::Unit;
 use crate::time::timestamp::Timestamp;
+
+#[cfg(feature = "cli")]
+const STOP_SEEN_EVERY: Duration = Duration::from_millis(20);
 
 /// Answers from a store file, while other processes write it. It needs no definitions and no aggregator.
 ///
@@ -287,6 +297,25 @@ impl Reader {
     pub(crate) fn copy_to(&self, path: &Path) -> Result<(), Error> {
         self.refuse_fork()?;
         self.storage.copy_to(path)
+    }
+
+    /// Does some work with this reader, which fails soon after `stop` is set.
+    #[cfg(feature = "cli")]
+    pub(crate) fn until<T>(&self, stop: &AtomicBool, work: impl FnOnce() -> T) -> T {
+        let (break_off, (working, ended)) = (self.storage.breaker(), channel::<()>());
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                // More than once: there may be nothing to break off between two statements.
+                while ended.recv_timeout(STOP_SEEN_EVERY) == Err(RecvTimeoutError::Timeout) {
+                    if stop.load(Ordering::Relaxed) {
+                        break_off();
+                    }
+                }
+            });
+            let done = work();
+            drop(working);
+            done
+        })
     }
 
     fn refuse_fork(&self) -> Result<(), Error> {

@@ -96,6 +96,9 @@ pub(crate) trait Reader: Send + Sync {
 
     /// Writes one moment of the store to a new file, durably, while others write the store.
     fn copy_to(&self, path: &Path) -> Result<(), Error>;
+
+    /// Makes what is being read or copied fail, when it is called from another thread; else it does nothing.
+    fn breaker(&self) -> Box<dyn Fn() + Send>;
 }
 
 /// One moment of the store.

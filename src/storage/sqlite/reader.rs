@@ -40,6 +40,11 @@ impl Reader for SqliteReader {
     fn copy_to(&self, path: &Path) -> Result<(), Error> {
         copy::write(&self.connection.lock(), path)
     }
+
+    fn breaker(&self) -> Box<dyn Fn() + Send> {
+        let running = self.connection.lock().get_interrupt_handle();
+        Box::new(move || running.interrupt())
+    }
 }
 
 pub(crate) struct Moment<'a> {
