@@ -122,18 +122,28 @@ pub(super) fn run(args: &ImportArgs, context: &Context, output: &mut Output<'_>)
             outcome => come.take(outcome, &mut reports, output),
         }
     }
-    for (path, failure) in changed {
-        match again(&store, &path, args, &interrupt, output) {
-            Ok(Some(source)) => {
-                let outcome = import(&store, source, &interrupt, output);
-                come.take(outcome, &mut reports, output);
-            }
-            Ok(None) => come.fail(failure, output),
-            Err(other) => {
-                come.fail(failure, output);
-                come.fail(other, output);
+    // In a row of rotated logs each one that is continued under its new name frees the name of the next.
+    while !changed.is_empty() {
+        let before = changed.len();
+        let mut waiting = Vec::new();
+        for (path, failure) in changed {
+            match again(&store, &path, args, &interrupt, output) {
+                Ok(Some(source)) => {
+                    let outcome = import(&store, source, &interrupt, output);
+                    come.take(outcome, &mut reports, output);
+                }
+                Ok(None) => waiting.push((path, failure)),
+                Err(other) => {
+                    come.fail(failure, output);
+                    come.fail(other, output);
+                }
             }
         }
+        if waiting.len() == before {
+            waiting.into_iter().for_each(|(_, failure)| come.fail(failure, output));
+            break;
+        }
+        changed = waiting;
     }
     if let Err(error) = store.close() {
         come.fail(error.into(), output);
@@ -280,7 +290,7 @@ fn follow(
     });
     let Some(known_as) = found? else { return Ok(()) };
     let is_there = open(Path::new(&known_as))
-        .is_ok_and(|input| store.find_source(input).is_ok_and(|found| found.is_some()));
+        .is_ok_and(|input| store.find_source(input).is_ok_and(|found| found.as_ref() == Some(&known_as)));
     if interrupt.has_called_off() {
         // It is not known whether it is there.
         return Err(Failure::io("interrupted"));

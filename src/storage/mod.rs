@@ -98,6 +98,7 @@ pub(crate) trait Reader: Send + Sync {
     fn copy_to(&self, path: &Path) -> Result<(), Error>;
 
     /// Makes what is being read or copied fail, when it is called from another thread; else it does nothing.
+    #[cfg(feature = "cli")]
     fn breaker(&self) -> Box<dyn Fn() + Send>;
 }
 

@@ -1,5 +1,6 @@
 //! `headcount import`.
 
+use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -193,7 +194,7 @@ fn a_file_that_goes_before_its_turn_is_reported_and_the_others_are_imported() {
     let ran = Ran::of(child.wait_with_output().unwrap());
     let (kind, message) = ran.error();
     assert_eq!((ran.code, kind.as_str()), (1, "io"));
-    assert!(message.starts_with("gone: the file cannot be read"), "{message}");
+    assert!(message.starts_with("gone: there is no such file"), "{message}");
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(document["sources"].as_array().unwrap().len(), 2);
     assert_eq!(bench.json(&["query", "epic_created"])["value"], 2);
@@ -271,4 +272,39 @@ fn of_two_processes_that_import_one_file_at_once_each_line_counts_once() {
     }
     assert_eq!(accepted, 200_000);
     assert_eq!(bench.json(&["query", "epic_created"])["value"], 200_001);
+}
+
+#[test]
+fn numbered_logs_rotate_again_and_again_and_every_line_counts_once() {
+    let line = |day: usize, number: usize| {
+        format!(
+            "{{\"event\":\"epic_created\",\"time\":\"2024-03-{:02}T{number:02}:00:00Z\",\"user\":{number}}}\n",
+            day + 1
+        )
+    };
+    let day_of = |day: usize| (0..10).map(|number| line(day, number)).collect::<String>();
+    for is_newest_first in [true, false] {
+        let bench = Bench::new();
+        let log = |age: usize| if age == 0 { "a.log".to_owned() } else { format!("a.log.{age}") };
+        for day in 0..5 {
+            // From the second one on the oldest are packed, as they often are.
+            for age in (0..day).rev() {
+                let (from, to) = (bench.path(&log(age)), bench.path(&log(age + 1)));
+                fs::rename(from, &to).unwrap();
+                if age + 1 == 3 {
+                    fs::write(&to, gzip(&day_of(day - 3))).unwrap();
+                }
+            }
+            bench.write("a.log", day_of(day));
+            let mut files: Vec<String> = (0..=day).map(log).collect();
+            if !is_newest_first {
+                files.reverse();
+            }
+            let files: Vec<&str> = files.iter().map(String::as_str).collect();
+            let ran = bench.run(&[&["import", "--definitions", "config"], &files[..]].concat());
+            assert_eq!(ran.code, 0, "day {day}: {}", ran.err);
+            let total = bench.json(&["query", "epic_created"])["value"].as_u64();
+            assert_eq!(total, Some(10 * (day as u64 + 1)), "day {day}, {files:?}: {}", ran.err);
+        }
+    }
 }

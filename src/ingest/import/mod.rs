@@ -31,6 +31,7 @@ const MAX_SOURCE_NAME_BYTES: usize = 4_096;
 pub(crate) enum SourceName<'a> {
     Kept(&'a str),
     /// It cannot come again: all its lines count.
+    #[cfg(feature = "cli")]
     Fresh(&'a str),
 }
 
@@ -45,6 +46,7 @@ pub(crate) fn import(
 ) -> Result<ImportReport, Error> {
     let (name, is_kept) = match source {
         SourceName::Kept(name) => (name, true),
+        #[cfg(feature = "cli")]
         SourceName::Fresh(name) => (name, false),
     };
     if name.is_empty() || name.len() > MAX_SOURCE_NAME_BYTES {

@@ -41,6 +41,7 @@ impl Reader for SqliteReader {
         copy::write(&self.connection.lock(), path)
     }
 
+    #[cfg(feature = "cli")]
     fn breaker(&self) -> Box<dyn Fn() + Send> {
         let running = self.connection.lock().get_interrupt_handle();
         Box::new(move || running.interrupt())
