@@ -189,7 +189,7 @@ fn a_file_that_goes_before_its_turn_is_reported_and_the_others_are_imported() {
     let mut feed = child.stdin.take().unwrap();
     // More than a pipe holds: when all of it is written the files were looked at, and not yet opened again.
     feed.write_all(&[b'\n'; 2 * 1024 * 1024]).unwrap();
-    std::fs::remove_file(bench.path("gone")).unwrap();
+    fs::remove_file(bench.path("gone")).unwrap();
     drop(feed);
     let ran = Ran::of(child.wait_with_output().unwrap());
     let (kind, message) = ran.error();
