@@ -1,9 +1,11 @@
 //! `headcount check`.
 
+use std::process::{Command, Stdio};
+
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Ran};
 
 #[test]
 fn a_sound_store_exits_with_zero_and_says_what_was_looked_at() {
@@ -41,4 +43,21 @@ fn damage_exits_with_five_and_names_law_series_and_day() {
         ran.out
     );
     assert!(ran.out.contains("\nnot sound: "), "{}", ran.out);
+}
+
+#[test]
+fn a_check_that_takes_long_says_so_on_a_terminal_and_ends() {
+    let bench = Bench::with_events();
+    // Sketches of a hundred years ahead, which no event stands for: enough to look at for seconds.
+    let sql = "WITH RECURSIVE day (number) AS (SELECT 30000 UNION ALL SELECT number + 1 FROM day WHERE number < 70000)
+        INSERT INTO sketches SELECT (2 << 40) + day.number, series, blob FROM day,
+            (SELECT series, blob FROM sketches ORDER BY bucket, series LIMIT 1)";
+    Connection::open(bench.path("headcount.db")).unwrap().execute_batch(sql).unwrap();
+    let check = format!("timeout 120 {} check --deep", env!("CARGO_BIN_EXE_headcount"));
+    let mut script = Command::new("script");
+    script.args(["-qec", &check, "/dev/null"]).current_dir(bench.path("")).env("TERM", "xterm");
+    let ran = Ran::of(script.stdin(Stdio::null()).output().unwrap());
+    assert_eq!(ran.code, 5);
+    assert!(ran.out.contains("checking the store: "), "{}", ran.out.len());
+    assert!(ran.out.contains("40,006 sketches estimated again"), "{}", ran.out.len());
 }
