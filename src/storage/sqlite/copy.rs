@@ -49,13 +49,27 @@ pub(crate) fn unfinished_name(path: &Path) -> Result<PathBuf, Error> {
 /// Gives a whole file its name, durably, unless something has the name; returns its size. Where that fails nothing has the name.
 pub(crate) fn link_into_place(unfinished: &Path, path: &Path) -> Result<u64, Error> {
     let length = unfinished.metadata().map_err(|error| io("reading the copy", unfinished, &error))?.len();
-    std::fs::hard_link(unfinished, path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::new(
+    let exists = || {
+        Error::new(
             ErrorKind::Usage,
             format!("{}: it exists already; name a file that does not", path.display()),
-        ),
-        _ => io("naming the copy", path, &error),
-    })?;
+        )
+    };
+    match std::fs::hard_link(unfinished, path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(exists()),
+        // Some file systems of removable and shared disks have no links: there an empty file takes the name first.
+        Err(_) => match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(_) => {
+                std::fs::rename(unfinished, path).map_err(|error| {
+                    let _ = std::fs::remove_file(path);
+                    io("naming the copy", path, &error)
+                })?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(exists()),
+            Err(error) => return Err(io("naming the copy", path, &error)),
+        },
+    }
     // Under its old name it would do no harm.
     let _ = std::fs::remove_file(unfinished);
     sync_folder(path).inspect_err(|_| {
