@@ -545,5 +545,6 @@ fn advice_to_record_a_rule_names_what_its_event_must_declare() {
         undeclared.contains("where the definition of `viewed` declares `color` and `size`"),
         "{undeclared}"
     );
-    assert!(!advice(Query::unique("viewed", "user")).contains("declares"));
+    assert!(advice(Query::unique("viewed", "user")).contains("declares `user`"));
+    assert!(!advice(Query::sum("viewed")).contains("declares"));
 }
