@@ -16,6 +16,8 @@ use crate::hash::murmur64a;
 pub(crate) const MAX_RULES_PER_EVENT: usize = 512;
 /// The most different identifiers and properties whose uniques one event may feed: bits of a 128-bit mask.
 pub(crate) const MAX_INPUTS_PER_EVENT: usize = 128;
+/// The rules of an event that one word of its mask stands for.
+pub(crate) const RULES_PER_WORD: usize = 64;
 /// The most events of one plan.
 pub(crate) const MAX_EVENTS: usize = 100_000;
 
@@ -24,7 +26,7 @@ pub(crate) const MAX_EVENTS: usize = 100_000;
 pub(crate) struct EventIndex(pub(crate) u32);
 
 /// The plan's dense number of a rule, in this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RuleIndex(pub(crate) u32);
 
 /// The definitions, compiled for tracking.
@@ -46,20 +48,45 @@ pub(crate) struct EventPlan {
     pub(crate) identifiers: Vec<Box<str>>,
     pub(crate) customs: Vec<Box<str>>,
     /// What is hashed for unique rules, each once.
-    pub(crate) inputs: Vec<Source>,
+    pub(crate) inputs: Vec<Input>,
     /// Whether some rule adds up `value`.
     pub(crate) sums: bool,
     /// The properties of per-value rules, each with the position of its names in the table of interned values.
     pub(crate) interned: Vec<(Source, RuleIndex)>,
     /// The first one counts every event.
     pub(crate) rules: Vec<EventRule>,
+    /// The rules that every event feeds, as bits by their place in `rules`, 64 to a word.
+    pub(crate) always: Vec<u64>,
+    /// The rules to look at one by one: those with a filter, sums, and counts per value.
+    pub(crate) tested: Vec<TestedRule>,
+    /// The words of a record of this event.
+    pub(crate) record_words: usize,
+    /// All of the above for the usual event, which needs no loop over rules and inputs.
+    pub(crate) plain: Option<PlainRules>,
+}
+
+/// The rules of an event that has its total and uniques of user, project and namespace, and no other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PlainRules {
+    pub(crate) total: RuleIndex,
+    /// For user, project and namespace.
+    pub(crate) uniques: [PlainUnique; 3],
+}
+
+/// The unique rule of one identifier of a [`PlainRules`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PlainUnique {
+    pub(crate) rule: RuleIndex,
+    /// The rule's bit in the mask; 0 where there is no such rule.
+    pub(crate) bit: u64,
+    /// The position of its hash among those of the record.
+    pub(crate) position: u16,
 }
 
 /// One rule of an event.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct EventRule {
     pub(crate) index: RuleIndex,
-    pub(crate) filter: Vec<(Source, FilterValue)>,
     pub(crate) measure: EventMeasure,
 }
 
@@ -68,8 +95,44 @@ pub(crate) struct EventRule {
 pub(crate) enum EventMeasure {
     Count,
     Sum,
-    Unique { input: usize },
-    PerValue { interned: usize },
+    Unique { input: u16 },
+    PerValue { interned: u16 },
+}
+
+/// A rule that an event feeds only if it has what the rule asks for.
+#[derive(Debug)]
+pub(crate) struct TestedRule {
+    pub(crate) place: RulePlace,
+    pub(crate) measure: EventMeasure,
+    pub(crate) filter: Vec<(Source, FilterValue)>,
+}
+
+/// Something that is hashed, and the rule that every event feeds which has it, if there is one: equal rules are one.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) source: Source,
+    pub(crate) alone: Option<RulePlace>,
+}
+
+/// A rule of an event as a bit of its mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RulePlace {
+    word: u32,
+    bit: u64,
+}
+
+impl RulePlace {
+    fn of(place: usize) -> Self {
+        let word = u32::try_from(place / RULES_PER_WORD).unwrap_or(u32::MAX);
+        Self { word, bit: 1 << (place % RULES_PER_WORD) }
+    }
+
+    #[inline]
+    pub(crate) fn set(self, mask: &mut [u64]) {
+        if let Some(word) = usize::try_from(self.word).ok().and_then(|word| mask.get_mut(word)) {
+            *word |= self.bit;
+        }
+    }
 }
 
 /// Where a rule finds an identifier or a property.
@@ -144,6 +207,10 @@ impl Plan {
             sums: false,
             interned: Vec::new(),
             rules: Vec::new(),
+            always: Vec::new(),
+            tested: Vec::new(),
+            record_words: 0,
+            plain: None,
         };
         if !event.removed {
             let total = Rule::count(definition.action());
@@ -174,6 +241,9 @@ impl Plan {
                 ),
             ));
         }
+        event.record_words =
+            1 + event.always.len() + event.inputs.len() + usize::from(event.sums) + event.interned.len();
+        event.plain = event.plain_rules();
         self.events.push(event);
         self.names.insert(definition.action().into(), index);
         Ok(())
@@ -203,20 +273,27 @@ impl EventPlan {
             .filters()
             .map(|(name, value)| Ok((self.property_source(rule, name)?, value.clone())))
             .collect::<Result<Vec<_>, Error>>()?;
+        let place = RulePlace::of(self.rules.len());
+        if self.rules.len().is_multiple_of(RULES_PER_WORD) {
+            self.always.push(0);
+        }
         let measure = match (rule.kind(), rule.identifier()) {
             (RuleKind::Unique, Some(name)) => {
                 let source = self.identifier_source(rule, name)?;
-                let known = self.inputs.iter().position(|input| *input == source);
+                let known = self.inputs.iter().position(|input| input.source == source);
                 let input = known.unwrap_or(self.inputs.len());
                 if known.is_none() {
-                    self.inputs.push(source);
+                    self.inputs.push(Input { source, alone: None });
                 }
-                EventMeasure::Unique { input }
+                if let Some(input) = self.inputs.get_mut(input).filter(|_| filter.is_empty()) {
+                    input.alone = Some(place);
+                }
+                EventMeasure::Unique { input: position(input) }
             }
             (RuleKind::PerValue, Some(name)) => {
                 let source = self.property_source(rule, name)?;
                 self.interned.push((source, index));
-                EventMeasure::PerValue { interned: self.interned.len() - 1 }
+                EventMeasure::PerValue { interned: position(self.interned.len() - 1) }
             }
             (RuleKind::Sum, _) => {
                 self.sums = true;
@@ -224,8 +301,32 @@ impl EventPlan {
             }
             (RuleKind::Count | RuleKind::Unique | RuleKind::PerValue, _) => EventMeasure::Count,
         };
-        self.rules.push(EventRule { index, filter, measure });
+        match measure {
+            EventMeasure::Count if filter.is_empty() => place.set(&mut self.always),
+            EventMeasure::Unique { .. } if filter.is_empty() => (),
+            measure => self.tested.push(TestedRule { place, measure, filter }),
+        }
+        self.rules.push(EventRule { index, measure });
         Ok(())
+    }
+
+    fn plain_rules(&self) -> Option<PlainRules> {
+        let mut plain = PlainRules { total: self.rules.first()?.index, ..PlainRules::default() };
+        if self.always.len() != 1 || !self.tested.is_empty() {
+            return None;
+        }
+        for (place, rule) in self.rules.iter().enumerate() {
+            let EventMeasure::Unique { input: position } = rule.measure else { continue };
+            let [user, project, namespace] = &mut plain.uniques;
+            let unique = match self.inputs.get(usize::from(position))?.source {
+                Source::User => user,
+                Source::Project => project,
+                Source::Namespace => namespace,
+                _ => return None,
+            };
+            *unique = PlainUnique { rule: rule.index, bit: 1 << place, position };
+        }
+        Some(plain)
     }
 
     fn identifier_source(&self, rule: &Rule, name: &str) -> Result<Source, Error> {
@@ -255,6 +356,11 @@ impl EventPlan {
             )),
         }
     }
+}
+
+/// Beyond the limits of an event, which are held when all of its rules are known, any position will do.
+fn position(position: usize) -> u16 {
+    u16::try_from(position).unwrap_or(u16::MAX)
 }
 
 /// Hashes event names: short texts that no stranger chooses.
@@ -315,7 +421,7 @@ mod tests {
         let keys: Vec<_> = plan.rules().iter().map(Rule::key).collect();
         assert_eq!(keys, ["pull_package", "pull_package-user", "pull_package-filter:[property:guest]"]);
         let (_, event) = plan.find("pull_package").unwrap();
-        assert_eq!(event.inputs, [Source::User]);
+        assert_eq!(event.inputs.iter().map(|input| &input.source).collect::<Vec<_>>(), [&Source::User]);
         assert!(plan.find("gone").unwrap().1.rules.is_empty());
         assert!(plan.find("pull_packag").is_none());
     }

@@ -23,6 +23,10 @@ const MAX_SKETCH_BYTES: usize = 36_864;
 /// How often, in pieces of work, the memory of live sketches is added up.
 const MEASURE_EVERY: u32 = 32;
 
+/// Hashes that wait for a sketch before they are inserted together. One by one, each would find its sketch gone from the
+/// processor's cache, since those of other events came between.
+const WAITING_AT_ONCE: usize = 64;
+
 /// What every part of the pipeline shares about the store that it fills.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
@@ -40,6 +44,8 @@ pub(crate) struct Aggregator {
     sums: Cells<Sum>,
     sketches: Cells<LiveSketch>,
     per_value: Cells<HashMap<u32, u64>>,
+    /// Events that are added up, for the ledger of the next batch, and what else belongs into it.
+    stored: u64,
     ledger: BTreeMap<LedgerEntry, u64>,
     /// The records in work, kept here so that a panic leaves them, and the place of the record in work.
     in_hand: Records,
@@ -61,10 +67,38 @@ pub(crate) enum Skipped {
 
 #[derive(Debug, Default)]
 struct LiveSketch {
-    /// Shared with a batch that is being committed; changed in place otherwise.
-    sketch: Arc<Sketch>,
+    /// Added and not yet inserted: [`WAITING_AT_ONCE`] at the most.
+    waiting: Vec<IdHash>,
+    held: Held,
     changed: bool,
     changed_in: u32,
+}
+
+/// Who has a live sketch. Only one that is its own is changed, without a look at who else might read it.
+#[derive(Debug)]
+enum Held {
+    Own(Sketch),
+    /// Lent to a batch that was cut; once that is committed it is taken back as it is.
+    Lent(Arc<Sketch>),
+}
+
+impl Held {
+    /// The sketch, copied only while a batch still needs it as it was.
+    fn own(&mut self) -> &mut Sketch {
+        if let Self::Lent(sketch) = self {
+            *self = Self::Own(Arc::unwrap_or_clone(std::mem::take(sketch)));
+        }
+        match self {
+            Self::Own(sketch) => sketch,
+            Self::Lent(sketch) => Arc::make_mut(sketch),
+        }
+    }
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self::Own(Sketch::new())
+    }
 }
 
 impl Aggregator {
@@ -76,6 +110,7 @@ impl Aggregator {
             sums: Cells::new(rules),
             sketches: Cells::new(rules),
             per_value: Cells::new(rules),
+            stored: 0,
             ledger: BTreeMap::new(),
             in_hand: Records::default(),
             at: 0,
@@ -118,34 +153,47 @@ impl Aggregator {
         #[cfg(test)]
         assert!(self.panic_at_value != Some(record.value), "a panic put in by a test");
         let (hour, day) = (record.hour.index(), record.hour.day().index());
-        for rule in record.rules() {
-            match rule.measure {
-                EventMeasure::Count => {
-                    if let Some(count) = self.counts.cell(rule.index, hour) {
-                        *count = count.saturating_add(1);
-                    }
-                }
-                EventMeasure::Sum => {
-                    if let Some(sum) = self.sums.cell(rule.index, hour) {
-                        sum.add(record.value);
-                    }
-                }
-                EventMeasure::Unique { input } => {
-                    let hash = record.hashes.get(input).copied().map(IdHash::from_bits);
-                    if let Some((live, hash)) = self.sketches.cell(rule.index, day).zip(hash) {
-                        live.insert(hash, self.batches);
-                    }
-                }
-                EventMeasure::PerValue { interned } => {
-                    let number = record.interned.get(interned).copied().map_or(0, low_half);
-                    if let Some(values) = self.per_value.cell(rule.index, day) {
-                        let count = values.entry(number).or_default();
-                        *count = count.saturating_add(1);
-                    }
+        if let (Some(plain), [mask]) = (&record.event.plain, record.masks) {
+            if let Some(count) = self.counts.cell(plain.total, hour) {
+                *count = count.saturating_add(1);
+            }
+            for unique in plain.uniques.iter().filter(|unique| unique.bit & mask != 0) {
+                self.add_unique(unique.rule, day, record, unique.position);
+            }
+            self.stored += 1;
+            return;
+        }
+        record.for_each_rule(|rule| match rule.measure {
+            EventMeasure::Count => {
+                if let Some(count) = self.counts.cell(rule.index, hour) {
+                    *count = count.saturating_add(1);
                 }
             }
+            EventMeasure::Sum => {
+                if let Some(sum) = self.sums.cell(rule.index, hour) {
+                    sum.add(record.value);
+                }
+            }
+            EventMeasure::Unique { input } => {
+                self.add_unique(rule.index, day, record, input);
+            }
+            EventMeasure::PerValue { interned } => {
+                let number = record.interned.get(usize::from(interned)).copied().map_or(0, low_half);
+                if let Some(values) = self.per_value.cell(rule.index, day) {
+                    let count = values.entry(number).or_default();
+                    *count = count.saturating_add(1);
+                }
+            }
+        });
+        self.stored += 1;
+    }
+
+    #[inline]
+    fn add_unique(&mut self, rule: RuleIndex, day: u32, record: &Record<'_>, input: u16) {
+        let hash = record.hashes.get(usize::from(input)).copied().map(IdHash::from_bits);
+        if let Some((live, hash)) = self.sketches.cell(rule, day).zip(hash) {
+            live.add(hash, self.batches);
         }
-        *self.ledger.entry(LedgerEntry::Stored).or_default() += 1;
     }
 
     /// Adds to the ledger of the next batch.
@@ -172,13 +220,13 @@ impl Aggregator {
     }
 
     fn sketch_bytes(&mut self) -> usize {
-        self.sketches.iter_mut().map(|cell| cell.value.sketch.memory_bytes()).sum()
+        self.sketches.iter_mut().map(|cell| cell.value.memory_bytes()).sum()
     }
 
     /// Events that are added up or counted as lost, and not yet in a batch.
     pub(crate) fn pending_events(&self) -> u64 {
-        let events = |entry: &LedgerEntry| matches!(entry, LedgerEntry::Stored | LedgerEntry::Lost(_));
-        self.ledger.iter().filter(|(entry, _)| events(entry)).map(|(_, count)| count).sum()
+        let lost = self.ledger.iter().filter(|(entry, _)| matches!(entry, LedgerEntry::Lost(_)));
+        self.stored + lost.map(|(_, count)| count).sum::<u64>()
     }
 
     /// Takes everything that changed as the next batch. Live sketches stay, up to the bound; the coldest go.
@@ -192,9 +240,12 @@ impl Aggregator {
         for cell in self.sums.drain() {
             batch.sums.extend(of(cell.rule).map(|id| (id, Hour::from_index(cell.bucket), cell.value)));
         }
-        for cell in self.sketches.iter_mut().filter(|cell| cell.value.changed) {
-            cell.value.changed = false;
-            let sketch = Arc::clone(&cell.value.sketch);
+        for cell in self.sketches.iter_mut() {
+            cell.value.insert_waiting(self.batches);
+            if !std::mem::take(&mut cell.value.changed) {
+                continue;
+            }
+            let sketch = cell.value.lend();
             batch.sketches.extend(of(cell.rule).map(|id| (id, Day::from_index(cell.bucket), sketch)));
         }
         for cell in self.per_value.drain() {
@@ -207,6 +258,8 @@ impl Aggregator {
                 batch.per_value.push((id, Day::from_index(cell.bucket), name, count));
             }
         }
+        let stored = std::mem::take(&mut self.stored);
+        self.note(LedgerEntry::Stored, stored);
         batch.ledger = std::mem::take(&mut self.ledger);
         self.batches = self.batches.wrapping_add(1);
         self.drop_cold_sketches();
@@ -233,11 +286,43 @@ impl Aggregator {
 
 impl LiveSketch {
     #[inline]
-    fn insert(&mut self, hash: IdHash, batch: u32) {
-        if Arc::make_mut(&mut self.sketch).insert(hash) {
-            self.changed = true;
-            self.changed_in = batch;
+    fn add(&mut self, hash: IdHash, batch: u32) {
+        self.waiting.push(hash);
+        if self.waiting.len() >= WAITING_AT_ONCE {
+            self.insert_waiting(batch);
         }
+    }
+
+    /// Each hash is taken out before it is inserted: one at which that panics is not tried again.
+    #[inline(never)]
+    fn insert_waiting(&mut self, batch: u32) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let sketch = self.held.own();
+        while let Some(hash) = self.waiting.pop() {
+            if sketch.insert(hash) {
+                self.changed = true;
+                self.changed_in = batch;
+            }
+        }
+    }
+
+    fn lend(&mut self) -> Arc<Sketch> {
+        let sketch = match std::mem::take(&mut self.held) {
+            Held::Own(sketch) => Arc::new(sketch),
+            Held::Lent(sketch) => sketch,
+        };
+        self.held = Held::Lent(Arc::clone(&sketch));
+        sketch
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let sketch = match &self.held {
+            Held::Own(sketch) => sketch,
+            Held::Lent(sketch) => sketch,
+        };
+        sketch.memory_bytes() + self.waiting.capacity() * size_of::<IdHash>()
     }
 }
 

@@ -8,8 +8,8 @@ use crate::plan::RuleIndex;
 /// Values by rule and bucket index. Events mostly come in the order of time, so each rule remembers its last cell.
 #[derive(Debug)]
 pub(crate) struct Cells<V> {
-    /// For each rule the bucket index and the position of the cell that it used last.
-    last: Vec<(u32, u32)>,
+    /// For each rule the position of the cell that it used last, or of any other.
+    last: Vec<u32>,
     index: HashMap<u64, u32, BuildHasherDefault<CellHasher>>,
     cells: Vec<Cell<V>>,
 }
@@ -27,23 +27,29 @@ const NOWHERE: u32 = u32::MAX;
 
 impl<V: Default> Cells<V> {
     pub(crate) fn new(rules: usize) -> Self {
-        Self { last: vec![(0, NOWHERE); rules], index: HashMap::default(), cells: Vec::new() }
+        Self { last: vec![NOWHERE; rules], index: HashMap::default(), cells: Vec::new() }
     }
 
     /// The cell of a rule and a bucket, a fresh one where there is none.
     #[inline]
     pub(crate) fn cell(&mut self, rule: RuleIndex, bucket: u32) -> Option<&mut V> {
-        let last = self.last.get_mut(usize::try_from(rule.0).ok()?)?;
-        if last.0 != bucket || last.1 == NOWHERE {
-            let position =
-                *self.index.entry(u64::from(rule.0) << 32 | u64::from(bucket)).or_insert_with(|| {
-                    let position = u32::try_from(self.cells.len()).unwrap_or(NOWHERE);
-                    self.cells.push(Cell { rule, bucket, value: V::default() });
-                    position
-                });
-            *last = (bucket, position);
-        }
-        self.cells.get_mut(usize::try_from(last.1).ok()?).map(|cell| &mut cell.value)
+        let last = usize::try_from(*self.last.get(usize::try_from(rule.0).ok()?)?).ok()?;
+        let is_same = |cell: &Cell<V>| cell.bucket == bucket && cell.rule == rule;
+        let position =
+            if self.cells.get(last).is_some_and(is_same) { last } else { self.find(rule, bucket)? };
+        self.cells.get_mut(position).map(|cell| &mut cell.value)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find(&mut self, rule: RuleIndex, bucket: u32) -> Option<usize> {
+        let position = *self.index.entry(u64::from(rule.0) << 32 | u64::from(bucket)).or_insert_with(|| {
+            let position = u32::try_from(self.cells.len()).unwrap_or(NOWHERE);
+            self.cells.push(Cell { rule, bucket, value: V::default() });
+            position
+        });
+        *self.last.get_mut(usize::try_from(rule.0).ok()?)? = position;
+        usize::try_from(position).ok()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -72,7 +78,7 @@ impl<V: Default> Cells<V> {
 
     fn forget_places(&mut self) {
         self.index.clear();
-        self.last.fill((0, NOWHERE));
+        self.last.fill(NOWHERE);
     }
 }
 

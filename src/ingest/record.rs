@@ -7,21 +7,22 @@ use crate::definition::filter::FilterValue;
 use crate::error::TrackError;
 use crate::event::id::Scalar;
 use crate::event::{Extra, Facts, MAX_EXTRAS, MAX_TEXT_BYTES};
-use crate::hash::IdHash;
 use crate::ingest::intern::ValueNames;
-use crate::plan::{EventIndex, EventMeasure, EventPlan, EventRule, Plan, Source};
+use crate::plan::{EventIndex, EventMeasure, EventPlan, EventRule, PlainRules, Plan, RULES_PER_WORD, Source};
 use crate::time::bucket::Hour;
 
 /// The records of one buffer at the most.
 pub(crate) const RECORDS_PER_BUFFER: usize = 256;
 /// The words of one buffer: enough for the longest record that a plan allows, and for 256 of the usual ones.
 pub(crate) const WORDS_PER_BUFFER: usize = 2_048;
-const RULES_PER_WORD: usize = 64;
 
 /// A piece of work for the aggregator: records, and what the callers noted beside them.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
-    words: Vec<u64>,
+    /// [`WORDS_PER_BUFFER`], or none at all.
+    words: Box<[u64]>,
+    /// The words that records take.
+    used: usize,
     count: usize,
     pub(crate) notes: Notes,
 }
@@ -37,7 +38,7 @@ pub(crate) struct Notes {
 
 impl Records {
     pub(crate) fn with_capacity() -> Self {
-        Self { words: Vec::with_capacity(WORDS_PER_BUFFER), count: 0, notes: Notes::default() }
+        Self { words: vec![0; WORDS_PER_BUFFER].into_boxed_slice(), ..Self::default() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -51,16 +52,16 @@ impl Records {
     /// Whether a record of this event still fits.
     #[inline]
     pub(crate) fn has_room_for(&self, event: &EventPlan) -> bool {
-        self.count < RECORDS_PER_BUFFER && self.words.len() + record_words(event) <= WORDS_PER_BUFFER
+        self.count < RECORDS_PER_BUFFER && self.used + event.record_words <= self.words.len()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.words.clear();
+        self.used = 0;
         self.count = 0;
         self.notes = Notes::default();
     }
 
-    /// Validates the facts and appends a record of them. A refused event leaves no trace.
+    /// Validates the facts and appends a record of them; the caller has looked for room. A refused event leaves no trace.
     #[inline]
     pub(crate) fn push(
         &mut self,
@@ -70,77 +71,164 @@ impl Records {
         hour: Hour,
         names: &ValueNames,
     ) -> Result<(), TrackError> {
-        let mut notes = Notes::default();
-        validate(event, facts, &mut notes)?;
-        let start = self.words.len();
-        self.words.push(u64::from(index.0) | u64::from(hour.index()) << 32);
-        let masks = self.words.len();
-        self.words.resize(masks + event.rules.len().div_ceil(RULES_PER_WORD), 0);
-        // Which inputs are present decides, with the filters, which rules match.
-        let mut present = 0_u128;
-        for (position, input) in event.inputs.iter().enumerate() {
-            let hash = source(event, facts, input).present().map(Scalar::hash);
-            present |= u128::from(hash.is_some()) << position;
-            self.words.push(hash.map_or(0, IdHash::bits));
+        match event.plain {
+            Some(plain) if facts.has_identifiers_only() => self.push_plain(index, event, &plain, facts, hour),
+            _ => self.push_any(index, event, facts, hour, names),
         }
-        let value = facts.value.filter(|_| event.value);
-        if event.sums {
-            self.words.push(value.unwrap_or(0.0).to_bits());
+    }
+
+    /// What [`Records::push_any`] does, for the usual event. The mask is its second word, the hashes follow.
+    #[inline]
+    fn push_plain(
+        &mut self,
+        index: EventIndex,
+        event: &EventPlan,
+        plain: &PlainRules,
+        facts: &Facts<'_>,
+        hour: Hour,
+    ) -> Result<(), TrackError> {
+        let end = self.used + event.record_words;
+        let Some([head, mask, hashes @ ..]) = self.words.get_mut(self.used..end) else {
+            return Err(TrackError::QueueFull);
+        };
+        let (mut matching, mut absent) = (1, 0);
+        for (unique, id) in plain.uniques.iter().zip([facts.user, facts.project, facts.namespace]) {
+            let scalar = id.0;
+            if scalar.text_len() > MAX_TEXT_BYTES {
+                return Err(TrackError::TooLong);
+            }
+            if unique.bit == 0 {
+                continue;
+            }
+            match (scalar.present(), hashes.get_mut(usize::from(unique.position))) {
+                (Some(scalar), Some(hash)) => {
+                    *hash = scalar.hash().bits();
+                    matching |= unique.bit;
+                }
+                _ => absent += 1,
+            }
         }
-        let interned = self.words.len();
-        self.words.resize(interned + event.interned.len(), 0);
-        for (place, rule) in event.rules.iter().enumerate() {
-            if !rule.filter.is_empty() && !matches(event, facts, rule) {
+        *head = head_of(index, hour);
+        *mask = matching;
+        self.used = end;
+        self.count += 1;
+        self.notes.absent += absent;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn push_any(
+        &mut self,
+        index: EventIndex,
+        event: &EventPlan,
+        facts: &Facts<'_>,
+        hour: Hour,
+        names: &ValueNames,
+    ) -> Result<(), TrackError> {
+        let undeclared = validate(event, facts)?;
+        let Some(record) = self.words.get_mut(self.used..).and_then(|free| Parts::of(free, event)) else {
+            return Err(TrackError::QueueFull);
+        };
+        *record.head = head_of(index, hour);
+        for (mask, always) in record.masks.iter_mut().zip(&event.always) {
+            *mask = *always;
+        }
+        let mut absent = 0;
+        for (input, hash) in event.inputs.iter().zip(record.hashes) {
+            let scalar = source(event, facts, &input.source).present();
+            match scalar {
+                Some(scalar) => {
+                    *hash = scalar.hash().bits();
+                    if let Some(place) = input.alone {
+                        place.set(record.masks);
+                    }
+                }
+                None => absent += u64::from(input.alone.is_some()),
+            }
+        }
+        if let [value] = record.value {
+            *value = facts.value.filter(|_| event.value).unwrap_or(0.0).to_bits();
+        }
+        for rule in &event.tested {
+            if !rule.filter.iter().all(|(property, wanted)| holds(source(event, facts, property), wanted)) {
                 continue;
             }
             let applies = match rule.measure {
                 EventMeasure::Count => true,
-                EventMeasure::Sum => value.is_some(),
-                EventMeasure::Unique { input } => present >> input & 1 == 1,
-                EventMeasure::PerValue { interned: position } => {
-                    let property = event.interned.get(position);
-                    let number = property.and_then(|(property, index)| {
-                        let scalar = source(event, facts, property).present()?;
-                        Some(scalar.with_bytes(|text| names.number(*index, text)))
-                    });
-                    if let (Some(number), Some(word)) = (number, self.words.get_mut(interned + position)) {
-                        *word = number.into();
-                    }
-                    number.is_some()
+                EventMeasure::Sum => event.value && facts.value.is_some(),
+                EventMeasure::Unique { input } => {
+                    let input = event.inputs.get(usize::from(input));
+                    input.is_some_and(|input| source(event, facts, &input.source).present().is_some())
+                }
+                EventMeasure::PerValue { interned } => {
+                    intern(event, facts, names, usize::from(interned), record.interned)
                 }
             };
             if applies {
-                if let Some(mask) = self.words.get_mut(masks + place / RULES_PER_WORD) {
-                    *mask |= 1 << (place % RULES_PER_WORD);
-                }
+                rule.place.set(record.masks);
             } else if rule.measure != EventMeasure::Sum {
-                notes.absent += 1;
+                absent += 1;
             }
         }
-        debug_assert_eq!(self.words.len() - start, record_words(event));
+        self.used += event.record_words;
         self.count += 1;
-        self.notes.undeclared += notes.undeclared;
-        self.notes.absent += notes.absent;
+        self.notes.undeclared += undeclared;
+        self.notes.absent += absent;
         Ok(())
     }
 
     /// The records from the one that begins at word `at` on, in the order in which they were pushed.
     pub(crate) fn read<'a>(&'a self, plan: &'a Plan, at: usize) -> RecordReader<'a> {
-        RecordReader { words: self.words.get(at..).unwrap_or_default(), at, plan }
+        RecordReader { words: self.words.get(at..self.used).unwrap_or_default(), at, plan }
     }
 }
 
-/// The words of a record of this event.
 #[inline]
-fn record_words(event: &EventPlan) -> usize {
-    1 + event.rules.len().div_ceil(RULES_PER_WORD)
-        + event.inputs.len()
-        + usize::from(event.sums)
-        + event.interned.len()
+fn head_of(index: EventIndex, hour: Hour) -> u64 {
+    u64::from(index.0) | u64::from(hour.index()) << 32
 }
 
+/// The parts of a free record.
+struct Parts<'a> {
+    head: &'a mut u64,
+    masks: &'a mut [u64],
+    hashes: &'a mut [u64],
+    /// One word or none.
+    value: &'a mut [u64],
+    interned: &'a mut [u64],
+}
+
+impl<'a> Parts<'a> {
+    #[inline]
+    fn of(free: &'a mut [u64], event: &EventPlan) -> Option<Self> {
+        let (head, rest) = free.split_first_mut()?;
+        let (masks, rest) = rest.split_at_mut_checked(event.always.len())?;
+        let (hashes, rest) = rest.split_at_mut_checked(event.inputs.len())?;
+        let (value, rest) = rest.split_at_mut_checked(usize::from(event.sums))?;
+        let (interned, _) = rest.split_at_mut_checked(event.interned.len())?;
+        Some(Self { head, masks, hashes, value, interned })
+    }
+}
+
+/// Writes the number of a per-value rule's value, if the event has one.
+fn intern(
+    event: &EventPlan,
+    facts: &Facts<'_>,
+    names: &ValueNames,
+    position: usize,
+    words: &mut [u64],
+) -> bool {
+    let Some(((property, index), word)) = event.interned.get(position).zip(words.get_mut(position)) else {
+        return false;
+    };
+    let Some(scalar) = source(event, facts, property).present() else { return false };
+    *word = scalar.with_bytes(|text| names.number(*index, text)).into();
+    true
+}
+
+/// The undeclared properties that are dropped.
 #[inline]
-fn validate(event: &EventPlan, facts: &Facts<'_>, notes: &mut Notes) -> Result<(), TrackError> {
+fn validate(event: &EventPlan, facts: &Facts<'_>) -> Result<u64, TrackError> {
     let longest = facts.user.0.text_len().max(facts.project.0.text_len()).max(facts.namespace.0.text_len());
     if longest.max(facts.label.len()).max(facts.property.len()) > MAX_TEXT_BYTES {
         return Err(TrackError::TooLong);
@@ -151,10 +239,9 @@ fn validate(event: &EventPlan, facts: &Facts<'_>, notes: &mut Notes) -> Result<(
     if facts.extra_count() > 0 {
         validate_extras(event, facts)?;
     }
-    notes.undeclared += u64::from(!event.label && !facts.label.is_empty())
+    Ok(u64::from(!event.label && !facts.label.is_empty())
         + u64::from(!event.property && !facts.property.is_empty())
-        + u64::from(!event.value && facts.value.is_some());
-    Ok(())
+        + u64::from(!event.value && facts.value.is_some()))
 }
 
 fn validate_extras(event: &EventPlan, facts: &Facts<'_>) -> Result<(), TrackError> {
@@ -215,11 +302,6 @@ fn last_extra<'a>(facts: &Facts<'a>, find: impl Fn(&Extra<'a>) -> Option<Scalar<
     facts.extras().filter_map(find).last().unwrap_or(Scalar::Absent)
 }
 
-#[inline]
-fn matches(event: &EventPlan, facts: &Facts<'_>, rule: &EventRule) -> bool {
-    rule.filter.iter().all(|(property, wanted)| holds(source(event, facts, property), wanted))
-}
-
 /// A number equals a number and a text a text; 60 equals 60.0 and differs from `"60"`. The empty text is nothing.
 #[inline]
 fn holds(scalar: Scalar<'_>, wanted: &FilterValue) -> bool {
@@ -241,7 +323,7 @@ pub(crate) struct RecordReader<'a> {
 pub(crate) struct Record<'a> {
     pub(crate) event: &'a EventPlan,
     pub(crate) hour: Hour,
-    masks: &'a [u64],
+    pub(crate) masks: &'a [u64],
     pub(crate) hashes: &'a [u64],
     pub(crate) value: f64,
     pub(crate) interned: &'a [u64],
@@ -261,10 +343,10 @@ impl<'a> Iterator for RecordReader<'a> {
     fn next(&mut self) -> Option<Record<'a>> {
         let (head, _) = self.words.split_first()?;
         let event = self.plan.event(EventIndex(low_half(*head)))?;
-        let (record, rest) = self.words.split_at_checked(record_words(event))?;
+        let (record, rest) = self.words.split_at_checked(event.record_words)?;
         self.words = rest;
         self.at += record.len();
-        let (masks, rest) = record.get(1..)?.split_at_checked(event.rules.len().div_ceil(RULES_PER_WORD))?;
+        let (masks, rest) = record.get(1..)?.split_at_checked(event.always.len())?;
         let (hashes, rest) = rest.split_at_checked(event.inputs.len())?;
         let (value, interned) = rest.split_at_checked(usize::from(event.sums))?;
         let value = value.first().map_or(0.0, |bits| f64::from_bits(*bits));
@@ -272,19 +354,19 @@ impl<'a> Iterator for RecordReader<'a> {
     }
 }
 
-impl<'a> Record<'a> {
+impl Record<'_> {
     /// The rules that match, in their order.
     #[inline]
-    pub(crate) fn rules(&self) -> impl Iterator<Item = &'a EventRule> {
-        let rules = &self.event.rules;
-        self.masks.iter().enumerate().flat_map(move |(word, mask)| {
+    pub(crate) fn for_each_rule(&self, mut visit: impl FnMut(EventRule)) {
+        for (mask, rules) in self.masks.iter().zip(self.event.rules.chunks(RULES_PER_WORD)) {
             let mut mask = *mask;
-            std::iter::from_fn(move || {
-                let place = usize::try_from(mask.trailing_zeros()).ok().filter(|_| mask != 0)?;
+            while let Some(rule) =
+                usize::try_from(mask.trailing_zeros()).ok().and_then(|place| rules.get(place))
+            {
                 mask &= mask - 1;
-                rules.get(word * RULES_PER_WORD + place)
-            })
-        })
+                visit(*rule);
+            }
+        }
     }
 }
 
