@@ -128,7 +128,7 @@ fn a_store_of_all_kinds_is_sound_and_every_row_is_looked_at() {
     assert_eq!(check.sketches, count("SELECT count(*) FROM sketches"));
     assert_eq!((check.second_opinions, check.more), (check.sketches, 0));
     // The fixture has what the others damage: both forms of sketches, a full list of values, the overflow.
-    assert!(count("SELECT max(length(blob)) FROM sketches") > 12_000);
+    assert!(count("SELECT max(length(blob)) FROM sketches") > 8_200);
     assert_eq!(count("SELECT count(*) FROM value_names"), 1_000);
     assert!(count("SELECT count FROM per_value WHERE bucket = 0 AND value = 0") > 0);
 }

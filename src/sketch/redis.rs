@@ -5,7 +5,7 @@
 //! `00xxxxxx` for 1-64 zeros, `01xxxxxx xxxxxxxx` for 1-16,384 zeros, `1vvvvvxx` for 1-4 registers of rank 1-32.
 
 use crate::error::{Error, ErrorKind};
-use crate::sketch::registers::{MAX_RANK, PACKED_BYTES, REGISTERS, Registers};
+use crate::sketch::registers::{MAX_RANK, REGISTERS, Registers};
 
 const MAGIC: [u8; 4] = *b"HYLL";
 const DENSE: u8 = 0;
@@ -14,6 +14,8 @@ const HEADER_BYTES: usize = 16;
 /// `hll-sparse-max-bytes`, as Redis ships it.
 const SPARSE_MAX_BYTES: usize = 3_000;
 const SPARSE_MAX_RANK: u8 = 32;
+/// The registers packed into six bits each.
+const PACKED_BYTES: usize = REGISTERS * 6 / 8;
 const ZERO_MAX_RUN: usize = 64;
 const VALUE_MAX_RUN: usize = 4;
 

@@ -6,7 +6,7 @@ use crate::sketch::blob::Body;
 use crate::sketch::code::Code;
 use crate::sketch::code_set::CodeSet;
 use crate::sketch::estimate::Estimate;
-use crate::sketch::registers::{Planes, Registers};
+use crate::sketch::registers::Registers;
 
 /// At most `LIMIT` codes, or registers.
 ///
@@ -51,13 +51,11 @@ impl<const LIMIT: usize> State<LIMIT> {
     pub(super) fn unite_blob(&mut self, blob: &[u8]) -> Result<bool, Error> {
         Ok(match Body::parse(blob)? {
             Body::Codes(codes) => self.unite_codes(codes.len(), || codes.iter()),
-            Body::Registers(planes) => self.unite_planes(planes),
+            Body::Registers(registers) => {
+                let switches = matches!(self, Self::Codes(_));
+                self.with_registers(|mine| registers.raise(mine)) | switches
+            }
         })
-    }
-
-    pub(super) fn unite_planes(&mut self, planes: &Planes) -> bool {
-        let switches = matches!(self, Self::Codes(_));
-        self.with_registers(|registers| registers.unite_planes(planes)) | switches
     }
 
     pub(super) fn estimate(&self) -> Estimate {
