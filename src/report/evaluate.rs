@@ -204,10 +204,14 @@ impl<'a> Evaluation<'a> {
             self.refuse_removed(range, &hours, &days)?;
             for series in &self.series {
                 for hour in &hours {
-                    self.add(&mut total, series, Bucket::hour(*hour), hour.start())?;
+                    self.add(&mut total, series, Bucket::hour(*hour))?;
+                }
+                if let Total::Unique(union) = &mut total {
+                    self.unite(union, series, days.clone())?;
+                    continue;
                 }
                 for day in days.clone().map(Day::from_index) {
-                    self.add(&mut total, series, Bucket::day(day), day.start())?;
+                    self.add(&mut total, series, Bucket::day(day))?;
                 }
             }
         }
@@ -261,19 +265,21 @@ impl<'a> Evaluation<'a> {
         ))
     }
 
-    fn add(&self, total: &mut Total, series: &Asked, bucket: Bucket, start: Timestamp) -> Result<(), Error> {
+    fn unite(&self, union: &mut Union, series: &Asked, days: std::ops::Range<u32>) -> Result<(), Error> {
+        let which = |day: Day| format!("of {}", day.start());
+        for day in days.clone().map(Day::from_index) {
+            series.refuse_damaged(Bucket::day(day), || which(day))?;
+        }
+        self.snapshot.day_sketches(series.id, days, &mut |day, blob| {
+            union.unite_blob(blob).map_err(|error| lost_sketch(series.id, &which(day), &error.to_string()))
+        })
+    }
+
+    fn add(&self, total: &mut Total, series: &Asked, bucket: Bucket) -> Result<(), Error> {
         match total {
             Total::Count(count) => *count = count.saturating_add(self.snapshot.count(series.id, bucket)?),
             Total::Sum(sum) => sum.unite(self.snapshot.sum(series.id, bucket)?),
-            Total::Unique(union) => {
-                let which = || format!("of {start}");
-                series.refuse_damaged(bucket, which)?;
-                self.snapshot.sketch(series.id, bucket, &mut |blob| {
-                    union
-                        .unite_blob(blob)
-                        .map_err(|error| lost_sketch(series.id, &which(), &error.to_string()))
-                })?;
-            }
+            Total::Unique(_) => {} // Kept by the day alone: `unite` adds all of them.
             Total::PerValue(properties) => {
                 let values = properties.entry(series.property.clone()).or_default();
                 self.snapshot.per_value(series.id, bucket, values)?;

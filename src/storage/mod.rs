@@ -7,6 +7,7 @@ pub(crate) mod sum;
 pub(crate) mod survey;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::definition::rule::{Rule, RuleKind};
@@ -15,11 +16,14 @@ use crate::storage::batch::{Batch, SeriesId, SourceState};
 use crate::storage::mark::Mark;
 use crate::storage::sum::Sum;
 use crate::storage::survey::Survey;
-use crate::time::bucket::Bucket;
+use crate::time::bucket::{Bucket, Day};
 use crate::time::timestamp::Timestamp;
 
 /// A per-value series keeps this many values for the store's life; what comes later counts as one reserved overflow value.
 pub(crate) const MAX_VALUES_PER_SERIES: usize = 1_000;
+
+/// What is done with the encoded sketch of a day.
+pub(crate) type ShowDay<'a> = dyn FnMut(Day, &[u8]) -> Result<(), Error> + 'a;
 
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,13 +122,8 @@ pub(crate) trait Snapshot: Survey {
         into: &mut BTreeMap<String, u64>,
     ) -> Result<(), Error>;
 
-    /// Shows the sketch of one bucket, where there is one.
-    fn sketch(
-        &self,
-        series: SeriesId,
-        bucket: Bucket,
-        show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error>;
+    /// Shows the sketches of these days, where there are some, in order.
+    fn day_sketches(&self, series: SeriesId, days: Range<u32>, show: &mut ShowDay<'_>) -> Result<(), Error>;
 
     /// Shows sketches whose union is the series' sketch of all time.
     fn all_time_sketches(

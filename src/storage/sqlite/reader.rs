@@ -1,6 +1,7 @@
 //! Reading a store: every answer from one moment.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -14,8 +15,8 @@ use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::schema::kind_code;
 use crate::storage::sqlite::{copy, marks, spans};
 use crate::storage::sum::Sum;
-use crate::storage::{Damage, OVERFLOW_VALUE, Reader, Series, Sizes, Snapshot};
-use crate::time::bucket::{Bucket, Granularity};
+use crate::storage::{Damage, OVERFLOW_VALUE, Reader, Series, ShowDay, Sizes, Snapshot};
+use crate::time::bucket::{Bucket, Day, Granularity};
 use crate::time::timestamp::Timestamp;
 
 /// The reading side of a SQLite store.
@@ -60,11 +61,8 @@ const SELECT_PER_VALUE: &str = "SELECT name.text, cell.count FROM per_value AS c
      LEFT JOIN value_names AS name ON name.series = cell.series AND name.value = cell.value
      WHERE cell.bucket = ?1 AND cell.series = ?2";
 const SELECT_SKETCH: &str = "SELECT blob FROM sketches WHERE bucket = ?1 AND series = ?2";
-const SELECT_ALL_TIME: &str = "SELECT blob FROM sketches WHERE bucket = 0 AND series = ?1
-     UNION ALL
-     SELECT sketch.blob FROM store CROSS JOIN sketches AS sketch
-     WHERE sketch.bucket >= store.united_bucket AND sketch.bucket < ?2 AND sketch.series = ?1
-       AND (sketch.bucket > store.united_bucket OR sketch.series > store.united_series)";
+const SELECT_CURSOR: &str = "SELECT united_bucket, united_series FROM store";
+const SELECT_NEXT_BUCKET: &str = "SELECT min(bucket) FROM sketches WHERE bucket > ?1 AND bucket < ?2";
 /// Each end of each table is one seek; `min` and `max` together would walk through all rows between them.
 const SELECT_DAY_SPAN: &str = "SELECT min(bucket), max(bucket) FROM (
      SELECT * FROM (SELECT bucket FROM counts WHERE bucket >= ?1 AND bucket < ?2 ORDER BY bucket LIMIT 1)
@@ -100,17 +98,20 @@ impl Moment<'_> {
         rows.collect::<rusqlite::Result<_>>().during("reading the damage")
     }
 
-    fn blobs(
+    /// Shows the sketches that a series has in these buckets; the statement is found once.
+    fn sketches_in(
         &self,
-        sql: &str,
-        parameters: impl rusqlite::Params,
-        show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+        series: SeriesId,
+        buckets: impl Iterator<Item = i64>,
+        mut show: impl FnMut(i64, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut select = self.connection.prepare_cached(sql).during("reading sketches")?;
-        let mut rows = select.query(parameters).during("reading sketches")?;
-        while let Some(row) = rows.next().during("reading sketches")? {
-            let blob = row.get_ref(0).and_then(|blob| Ok(blob.as_blob()?)).during("reading sketches")?;
-            show(blob)?;
+        let mut select = self.connection.prepare_cached(SELECT_SKETCH).during("reading sketches")?;
+        for bucket in buckets {
+            let mut rows = select.query(params![bucket, series.0]).during("reading sketches")?;
+            if let Some(row) = rows.next().during("reading sketches")? {
+                let blob = row.get_ref(0).and_then(|blob| Ok(blob.as_blob()?)).during("reading sketches")?;
+                show(bucket, blob)?;
+            }
         }
         Ok(())
     }
@@ -154,13 +155,13 @@ impl Snapshot for Moment<'_> {
         Ok(())
     }
 
-    fn sketch(
-        &self,
-        series: SeriesId,
-        bucket: Bucket,
-        show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        self.blobs(SELECT_SKETCH, params![bucket.number(), series.0], show)
+    fn day_sketches(&self, series: SeriesId, days: Range<u32>, show: &mut ShowDay<'_>) -> Result<(), Error> {
+        let first = Granularity::Day.first().number();
+        let buckets = days.map(|day| first + i64::from(day));
+        self.sketches_in(series, buckets, |bucket, blob| {
+            let day = u32::try_from(bucket - first).map_err(|_| damaged("a day's bucket"))?;
+            show(Day::from_index(day), blob)
+        })
     }
 
     fn all_time_sketches(
@@ -168,7 +169,22 @@ impl Snapshot for Moment<'_> {
         series: SeriesId,
         show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.blobs(SELECT_ALL_TIME, params![series.0, Granularity::Day.end().number()], show)
+        let cursor = self.one(SELECT_CURSOR, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (united_bucket, united_series): (i64, i64) = cursor.unwrap_or_default();
+        let end = Granularity::Day.end().number();
+        // Few days are not united, and each is a seek or two; a range of them would be the rows of all series.
+        let mut buckets = vec![Bucket::ALL_TIME.number()];
+        if series.0 > united_series {
+            buckets.push(united_bucket);
+        }
+        let mut last = united_bucket;
+        while let Some(Some(next)) =
+            self.one(SELECT_NEXT_BUCKET, params![last, end], |row| row.get::<_, Option<i64>>(0))?
+        {
+            buckets.push(next);
+            last = next;
+        }
+        self.sketches_in(series, buckets.into_iter(), |_, blob| show(blob))
     }
 
     fn day_span(&self) -> Result<Option<(u32, u32)>, Error> {

@@ -11,6 +11,9 @@ pub(crate) const USER_VERSION: i32 = 1;
 const RESERVED_KINDS: std::ops::RangeInclusive<i64> = 5..=8;
 
 /// Bucket first in every key: a flush touches neighbouring rows, however long the history is.
+///
+/// `sketches` has rowids, unlike other tables of buckets: in a tree of keys with large rows each comparison of a search reads a
+/// whole row, with its overflow pages; the index apart has short ones.
 pub(crate) const CREATE: &str = "
 CREATE TABLE store (
     one           INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
@@ -55,7 +58,7 @@ CREATE TABLE sketches (
     series INTEGER NOT NULL,
     blob   BLOB    NOT NULL,
     PRIMARY KEY (bucket, series)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE TABLE per_value (
     bucket INTEGER NOT NULL,
     series INTEGER NOT NULL,

@@ -16,9 +16,10 @@ use crate::time::timestamp::Timestamp;
 const UNITE_PER_FLUSH: usize = 256;
 const UNITE_PER_IMPORT: usize = 8_192;
 
-const SELECT_SKETCH: &str = "SELECT blob FROM sketches WHERE bucket = ?1 AND series = ?2";
-const PUT_SKETCH: &str = "INSERT INTO sketches (bucket, series, blob) VALUES (?1, ?2, ?3)
+const SELECT_SKETCH: &str = "SELECT blob, rowid FROM sketches WHERE bucket = ?1 AND series = ?2";
+const INSERT_SKETCH: &str = "INSERT INTO sketches (bucket, series, blob) VALUES (?1, ?2, ?3)
      ON CONFLICT (bucket, series) DO UPDATE SET blob = excluded.blob";
+const UPDATE_SKETCH: &str = "UPDATE sketches SET blob = ?2 WHERE rowid = ?1";
 const SET_ASIDE: &str =
     "INSERT INTO damaged (series, bucket, found, united, blob) VALUES (?1, ?2, ?3, ?4, ?5)";
 const SELECT_DAYS: &str =
@@ -124,14 +125,18 @@ fn put(transaction: &Transaction<'_>, key: (i64, i64), sketch: &Sketch) -> Resul
     let blob = row.get_ref(0).and_then(|blob| Ok(blob.as_blob()?)).during("reading a sketch")?;
     let Ok(mut stored) = Sketch::decode(blob) else { return Ok(Stored::Damaged(blob.to_vec())) };
     if stored.unite(sketch) {
-        write(transaction, key, &stored)?;
+        let row: i64 = row.get(1).during("reading a sketch")?;
+        transaction
+            .prepare_cached(UPDATE_SKETCH)
+            .and_then(|mut update| update.execute(params![row, stored.encode()]))
+            .during("writing a sketch")?;
     }
     Ok(Stored::Sound)
 }
 
 fn write(transaction: &Transaction<'_>, key: (i64, i64), sketch: &Sketch) -> Result<(), Error> {
     transaction
-        .prepare_cached(PUT_SKETCH)
+        .prepare_cached(INSERT_SKETCH)
         .and_then(|mut put| put.execute(params![key.0, key.1, sketch.encode()]))
         .during("writing a sketch")
         .map(drop)
