@@ -1,7 +1,7 @@
-//! How fast a log is imported: in lines a second, from a file into a store on disk.
+//! How fast is a log imported, from a file into a store on disk?
 //!
-//! Two logs: lines as most programs write them, and the history of the Redis project that the binary carries, repeated. Medians
-//! of the rounds, in which both take turns. What the store answers is held against what was written.
+//! Two logs: lines as most programs write them, and the history of the Redis project that the binary carries, repeated. What the
+//! store answers is held against what was written.
 #![allow(
     clippy::cast_precision_loss,
     clippy::indexing_slicing,
@@ -10,55 +10,47 @@
     reason = "a bench prints, and stops where it is wrong"
 )]
 
+mod rounds;
+
 use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::Instant;
 
 use flate2::read::GzDecoder;
 use headcount::{
     Definitions, EventDefinition, MetricDefinition, Mode, Query, Rule, Store, TimeFrame, Timestamp, Value,
 };
 
+use rounds::{SplitMix, Table, nanoseconds, scale};
+
+const ROUNDS: usize = 7;
+const LINES: u64 = 2_000_000;
+const REPEATS: usize = 40;
 const LABELS: [&str; 4] = ["web", "api", "cli", "mobile"];
 const USERS: u64 = 100_000;
 const PROJECTS: u64 = 2_000;
 const FROM: i64 = 1_700_000_000;
-const SECONDS_PER_LINE: u64 = 2;
+const LINES_PER_SECOND: u64 = 2;
 const REDIS_HISTORY: &[u8] = include_bytes!("../src/cli/sample/redis-history.ndjson.gz");
 
-struct Scale {
-    rounds: usize,
-    lines: u64,
-    repeats: usize,
-}
-
 fn main() {
-    // `cargo test` runs benches too; there one small round shows that they work.
-    let scale = if std::env::args().any(|argument| argument == "--bench") {
-        Scale { rounds: 7, lines: 2_000_000, repeats: 40 }
-    } else {
-        Scale { rounds: 1, lines: 20_000, repeats: 1 }
-    };
+    let (lines, repeats) = scale((LINES, REPEATS), (20_000, 1));
     let folder = tempfile::tempdir().unwrap();
     let typical = folder.path().join("typical.ndjson");
-    std::fs::write(&typical, typical_lines(scale.lines)).unwrap();
+    let labels = write_typical(&typical, lines);
     let mut once = String::new();
     GzDecoder::new(REDIS_HISTORY).read_to_string(&mut once).unwrap();
     let redis = folder.path().join("redis.ndjson");
-    std::fs::write(&redis, once.repeat(scale.repeats)).unwrap();
+    std::fs::write(&redis, once.repeat(repeats)).unwrap();
 
-    let (mut typical_rates, mut redis_rates) = (Vec::new(), Vec::new());
-    for _ in 0..scale.rounds {
-        typical_rates.push(import_typical(&typical, scale.lines));
-        redis_rates.push(import_redis(&redis, &once, scale.repeats as u64));
-    }
-    report("event, time, user, project, label", typical_rates);
-    report("the history of Redis", redis_rates);
+    let mut table = Table::new("lines/s", &["median"]);
+    table.row("event, time, user, project, label").case(|| import_typical(&typical, lines, labels));
+    table.row("the history of Redis").case(|| import_redis(&redis, &once, repeats as u64));
+    table.run(ROUNDS);
 }
 
-fn import_typical(log: &Path, lines: u64) -> f64 {
+fn import_typical(log: &Path, lines: u64, written: [u64; LABELS.len()]) -> f64 {
     let definitions = Definitions::new()
         .event(EventDefinition::new("page_viewed").identifier("user").identifier("project").label())
         .and_then(|all| all.metric(metric("users", Rule::unique("page_viewed", "user"))))
@@ -69,8 +61,7 @@ fn import_typical(log: &Path, lines: u64) -> f64 {
     else {
         unreachable!("labels are counted per value")
     };
-    for (position, label) in (0..).zip(LABELS) {
-        let written = (0..lines).filter(|line| label_of(*line) == position).count() as u64;
+    for (label, written) in LABELS.into_iter().zip(written) {
         assert_eq!(labels["label"][label], written, "{label}");
     }
     rate
@@ -103,48 +94,35 @@ fn import(log: &Path, definitions: Definitions, lines: u64) -> (Store, f64) {
         .mode(Mode::Inline)
         .open()
         .unwrap();
-    let start = Instant::now();
-    let report = store.import("log", File::open(log).unwrap()).unwrap();
-    let seconds = start.elapsed().as_secs_f64();
+    let mut report = None;
+    let took = nanoseconds(|| report = Some(store.import("log", File::open(log).unwrap()).unwrap()));
+    let report = report.unwrap();
     assert_eq!((report.lines, report.accepted), (lines, lines));
     assert_eq!(store.reader().ledger().unwrap().stored, lines);
-    (store, lines as f64 / seconds)
+    (store, lines as f64 / took * 1e9)
 }
 
 fn metric(key_path: &str, rule: Rule) -> MetricDefinition {
     MetricDefinition::new(key_path, TimeFrame::All).rule(rule)
 }
 
-fn typical_lines(lines: u64) -> String {
-    let mut log = String::new();
+/// Writes the log; how many lines have each label.
+fn write_typical(path: &Path, lines: u64) -> [u64; LABELS.len()] {
+    let mut random = SplitMix::new(1);
+    let (mut log, mut written) = (String::new(), [0; LABELS.len()]);
     for line in 0..lines {
-        let random = mixed(line);
-        let time = Timestamp::from_unix_seconds(FROM).plus_seconds((line / SECONDS_PER_LINE).cast_signed());
+        let time = Timestamp::from_unix_seconds(FROM).plus_seconds((line / LINES_PER_SECOND).cast_signed());
+        let label = usize::try_from(random.below(LABELS.len() as u64)).unwrap();
+        written[label] += 1;
         writeln!(
             log,
             "{{\"event\":\"page_viewed\",\"time\":\"{time}\",\"user\":{},\"project\":{},\"label\":\"{}\"}}",
-            100_000 + random % USERS,
-            1 + (random >> 32) % PROJECTS,
-            LABELS[label_of(line)],
+            100_000 + random.below(USERS),
+            1 + random.below(PROJECTS),
+            LABELS[label],
         )
         .unwrap();
     }
-    log
-}
-
-fn label_of(line: u64) -> usize {
-    usize::try_from(mixed(line) >> 20 & 3).unwrap()
-}
-
-/// SplitMix64's finalizer: a number that looks random, the same in each run.
-fn mixed(line: u64) -> u64 {
-    let z = line.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-fn report(what: &str, mut rates: Vec<f64>) {
-    rates.sort_by(f64::total_cmp);
-    println!("{what:<44}{:>12.0} lines/s", rates[rates.len() / 2]);
+    std::fs::write(path, log).unwrap();
+    written
 }
