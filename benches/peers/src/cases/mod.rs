@@ -1,0 +1,3 @@
+//! The subcommands, one question each.
+
+pub(crate) mod ingest;
