@@ -57,6 +57,8 @@ impl Figure {
 /// The figures of a subcommand, in the order in which they were first measured.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
+    /// What the figures are about, where a subcommand has several tables.
+    pub(crate) title: String,
     pub(crate) figures: Vec<Figure>,
     /// What a reader must know to judge the figures.
     pub(crate) notes: Vec<String>,
@@ -100,6 +102,7 @@ impl Report {
     pub(crate) fn json_lines(&self) -> impl Iterator<Item = Value> {
         self.figures.iter().flat_map(|figure| {
             let line = json!({
+                "table": self.title,
                 "case": figure.case,
                 "figure": figure.name,
                 "unit": figure.unit,
@@ -124,8 +127,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", table::text(&table::rows(&self.figures)))?;
-        self.notes.iter().try_for_each(|note| write!(f, "\n{note}"))
+        if !self.title.is_empty() {
+            writeln!(f, "{}\n", self.title)?;
+        }
+        writeln!(f, "{}", table::text(&table::rows(&self.figures)))?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))
     }
 }
 

@@ -4,6 +4,7 @@ mod cases;
 mod check;
 mod clock;
 mod figure;
+mod history;
 mod ours;
 mod rivals;
 mod table;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cases::ingest;
+use crate::cases::{flush, ingest, latency, query, sizes};
 use crate::figure::Report;
 
 /// What a run ends with when it cannot go on; the message names the object and the remedy.
@@ -54,6 +55,14 @@ struct Arguments {
 enum Command {
     /// Events a second until all are durable, from one event a round trip to pipelines and transactions of 1,000
     Ingest(ingest::Options),
+    /// Nanoseconds of a call, at three paces and at full speed, beside the `metrics` crate and Redis
+    Latency,
+    /// The flush of a typical second, with a short and a long history
+    Flush,
+    /// 1,000 unique metrics over 28 days beside hyperloglogplus and Redis; one over a year and all time
+    Query,
+    /// Bytes of a unique metric and day, beside hyperloglogplus and Redis
+    Sizes,
 }
 
 /// How much to do.
@@ -91,17 +100,24 @@ fn run(arguments: &Arguments) -> Done {
     match &arguments.command {
         Command::Ingest(options) => {
             let report = ingest::run(scale)?;
-            show(arguments, &report)?;
+            show(arguments, std::slice::from_ref(&report))?;
             options.judge(&report)
         }
+        Command::Latency => show(arguments, &latency::run(scale)?),
+        Command::Flush => show(arguments, &[flush::run(scale)?]),
+        Command::Query => show(arguments, &query::run(scale)?),
+        Command::Sizes => show(arguments, &[sizes::run(scale)?]),
     }
 }
 
-fn show(arguments: &Arguments, report: &Report) -> Done {
-    println!("{report}");
+/// Prints the reports, and writes their figures where that was asked for.
+fn show(arguments: &Arguments, reports: &[Report]) -> Done {
+    for report in reports {
+        println!("{report}");
+    }
     let Some(path) = &arguments.json else { return Ok(()) };
     let mut file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    for line in report.json_lines() {
+    for line in reports.iter().flat_map(Report::json_lines) {
         writeln!(file, "{line}")?;
     }
     Ok(())

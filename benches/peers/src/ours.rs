@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use headcount::{
     Clock, Definitions, EventDefinition, EventTracker, ManualClock, Overflow, Query, Rule, Stats, Store,
-    Timestamp,
+    Timestamp, Tracker,
 };
 use tempfile::TempDir;
 
@@ -20,6 +20,7 @@ pub(crate) const NOW_UNIX_SECONDS: i64 = 1_795_428_000;
 /// An open store, and a tracker for each event.
 pub(crate) struct Ours {
     pub(crate) store: Store,
+    pub(crate) tracker: Tracker,
     pub(crate) handles: Vec<EventTracker>,
     pub(crate) path: PathBuf,
     _folder: TempDir,
@@ -32,8 +33,13 @@ impl Ours {
         let path = folder.path().join("usage.db");
         let store = open(&path, &workload.names, clock)?;
         let tracker = store.tracker();
-        let handles = workload.names.iter().map(|name| tracker.event(name)).collect::<Result<_, _>>()?;
-        Ok(Self { store, handles, path, _folder: folder })
+        let handles = handles(&tracker, workload)?;
+        Ok(Self { store, tracker, handles, path, _folder: folder })
+    }
+
+    /// The handles of a tracker that is nobody else's.
+    pub(crate) fn fresh_handles(&self, workload: &Workload) -> Done<Vec<EventTracker>> {
+        handles(&self.store.tracker(), workload)
     }
 
     #[inline]
@@ -61,6 +67,10 @@ impl Ours {
         let users = self.store.value(&Query::unique(&workload.names[0], "user"))?;
         check::near("headcount's users", workload.users(0), users.value.number().unwrap_or(f64::NAN))
     }
+}
+
+fn handles(tracker: &Tracker, workload: &Workload) -> Done<Vec<EventTracker>> {
+    Ok(workload.names.iter().map(|name| tracker.event(name)).collect::<Result<_, _>>()?)
 }
 
 /// A store at `path` whose every event has users and projects.

@@ -183,7 +183,6 @@ impl<'a> Contest<'a> {
 
     fn ours_by_name(&self) -> Done<Turn> {
         let ours = self.warm_store()?;
-        let tracker = ours.store.tracker();
         let (mut turn, tracked) = measure(|| {
             let until = Until::after(self.seconds);
             let mut tracked = 0;
@@ -192,7 +191,7 @@ impl<'a> Contest<'a> {
                 for (place, event) in (first..).zip(self.workload.chunk(tracked, CHUNK)) {
                     let (user, project) = self.texts.of(place);
                     let name = &self.workload.names[usize::from(event.kind)];
-                    tracker.track(Event::new(name).user(user).project(project));
+                    ours.tracker.track(Event::new(name).user(user).project(project));
                 }
                 tracked += CHUNK as u64;
             }
