@@ -98,6 +98,11 @@ impl Report {
         self.notes.push(note.into());
     }
 
+    /// The same as a section of Markdown.
+    pub(crate) fn markdown(&self) -> String {
+        format!("**{}**\n\n{}", self.title, table::markdown(&table::rows(&self.figures)))
+    }
+
     /// One object a figure; one for each of its ratios where it has several.
     pub(crate) fn json_lines(&self) -> impl Iterator<Item = Value> {
         self.figures.iter().flat_map(|figure| {

@@ -1,7 +1,9 @@
 //! `peers`: headcount measured beside what people would use instead, all in one run.
 
 mod cases;
+mod chart;
 mod check;
+mod child;
 mod clock;
 mod figure;
 mod history;
@@ -18,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cases::{flush, ingest, latency, query, sizes};
+use crate::cases::{flush, growth, import, ingest, latency, memory, multiproc, query, sizes};
 use crate::figure::Report;
 
 /// What a run ends with when it cannot go on; the message names the object and the remedy.
@@ -63,6 +65,24 @@ enum Command {
     Query,
     /// Bytes of a unique metric and day, beside hyperloglogplus and Redis
     Sizes,
+    /// Two and four processes that write one file
+    Multiproc,
+    /// Lines of NDJSON a second, plain and compressed
+    Import,
+    /// How cost grows with kinds, live sketches, producers and stored days; tables of Markdown
+    Growth,
+    /// By how much a process grows that keeps 400 live sketches
+    Memory,
+    /// One measurement in a process of its own
+    #[command(hide = true, subcommand)]
+    Child(Child),
+}
+
+#[derive(Subcommand)]
+enum Child {
+    Growth { axis: growth::Axis, amount: u32, seconds: f64 },
+    Memory { shape: memory::Shape },
+    Multiproc { path: PathBuf, gap: u64, flushes: usize },
 }
 
 /// How much to do.
@@ -101,19 +121,30 @@ fn run(arguments: &Arguments) -> Done {
         Command::Ingest(options) => {
             let report = ingest::run(scale)?;
             show(arguments, std::slice::from_ref(&report))?;
+            options.draw(&report)?;
             options.judge(&report)
         }
         Command::Latency => show(arguments, &latency::run(scale)?),
         Command::Flush => show(arguments, &[flush::run(scale)?]),
         Command::Query => show(arguments, &query::run(scale)?),
         Command::Sizes => show(arguments, &[sizes::run(scale)?]),
+        Command::Multiproc => show(arguments, &[multiproc::run(scale)?]),
+        Command::Import => show(arguments, &[import::run(scale)?]),
+        Command::Growth => show(arguments, &growth::run(scale)?),
+        Command::Memory => show(arguments, &[memory::run(scale)?]),
+        Command::Child(child) => match child {
+            Child::Growth { axis, amount, seconds } => growth::point(*axis, *amount, *seconds),
+            Child::Memory { shape } => memory::point(*shape),
+            Child::Multiproc { path, gap, flushes } => multiproc::point(path, *gap, *flushes),
+        },
     }
 }
 
 /// Prints the reports, and writes their figures where that was asked for.
 fn show(arguments: &Arguments, reports: &[Report]) -> Done {
+    let is_markdown = matches!(arguments.command, Command::Growth);
     for report in reports {
-        println!("{report}");
+        if is_markdown { println!("{}", report.markdown()) } else { println!("{report}") }
     }
     let Some(path) = &arguments.json else { return Ok(()) };
     let mut file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -9,11 +9,14 @@ use headcount::{
 };
 use tempfile::TempDir;
 
+use crate::clock::Until;
 use crate::workload::{Happening, Workload};
 use crate::{Done, check};
 
 /// A producer that finds the queue full waits, as rivals wait for their answers: nothing is refused.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Events between two looks at the clock.
+pub(crate) const CHUNK: usize = 1_000;
 /// 2026-11-23, 10:00 UTC: a Monday, so that the four complete weeks are the 28 days before.
 pub(crate) const NOW_UNIX_SECONDS: i64 = 1_795_428_000;
 
@@ -45,6 +48,17 @@ impl Ours {
     #[inline]
     pub(crate) fn track(&self, event: Happening) {
         self.handles[usize::from(event.kind)].user(event.user).project(event.project).track();
+    }
+
+    /// Tracks a workload's events from `position` on until time is up; says how many.
+    pub(crate) fn track_until(&self, workload: &Workload, position: u64, until: Until) -> u64 {
+        let mut tracked = 0;
+        while !until.is_over() {
+            let events = workload.chunk(position + tracked, CHUNK);
+            events.iter().for_each(|event| self.track(*event));
+            tracked += events.len() as u64;
+        }
+        tracked
     }
 
     /// Closes, and compares what is in the file with what was tracked of each event.

@@ -1,13 +1,15 @@
 //! How many events a second, until all are durable?
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use headcount::{Clock, Event};
 
+use crate::chart::{self, Bar};
 use crate::clock::{Until, cpu_seconds};
-use crate::figure::{Better, Report};
-use crate::ours::{Ours, standing_clock};
+use crate::figure::{Better, Figure, Report};
+use crate::ours::{CHUNK, Ours, standing_clock};
 use crate::rivals::redis::{Counter, Packing, Server};
 use crate::rivals::sqlite::Sqlite;
 use crate::workload::{Texts, Workload};
@@ -19,8 +21,6 @@ const OURS: &str = "headcount warm";
 const REDIS_ONE: &str = "Redis, 1 a round trip";
 const REDIS_PIPELINE: &str = "Redis, 100 a pipeline";
 const SQLITE_MANY: &str = "SQLite, 1,000 a transaction";
-/// Events that our producers track between two looks at the clock.
-const CHUNK: usize = 1_000;
 /// A cold day has so many events, and then every sketch is new.
 const EVENTS_PER_DAY: u64 = 1_000_000;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -31,9 +31,25 @@ pub(crate) struct Options {
     /// Fails unless headcount, warm, is so many times as fast as Redis in pipelines of 100
     #[arg(long, value_name = "RATIO")]
     at_least: Option<f64>,
+    /// Draws the rates as a ladder, on a logarithmic scale
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 impl Options {
+    pub(crate) fn draw(&self, report: &Report) -> Done {
+        let Some(path) = &self.svg else { return Ok(()) };
+        let bar = |figure: &Figure| Bar {
+            label: figure.case.clone(),
+            rate: figure.median(),
+            is_ours: figure.case.starts_with("headcount"),
+        };
+        let bars: Vec<_> = report.figures.iter().filter(|figure| figure.name == RATE).map(bar).collect();
+        let title = "Events a second, one count and two uniques each (logarithmic)";
+        std::fs::write(path, chart::ladder(title, &bars))
+            .map_err(|error| format!("{}: {error}", path.display()).into())
+    }
+
     pub(crate) fn judge(&self, report: &Report) -> Done {
         let Some(least) = self.at_least else { return Ok(()) };
         let ratios = report.find(OURS, RATE).map_or(&[][..], |figure| &figure.ratios);
@@ -144,7 +160,7 @@ impl<'a> Contest<'a> {
         let (mut turn, tracked) = measure(|| {
             let until = Until::after(self.seconds);
             let tracked = on_threads(0..producers, |producer| {
-                track_until(&ours, self.workload, u64::from(producer) * share, until)
+                ours.track_until(self.workload, u64::from(producer) * share, until)
             })?;
             ours.store.close()?;
             Ok(tracked)
@@ -264,18 +280,6 @@ impl<'a> Contest<'a> {
         self.counters[0].check_users(self.workload)?;
         self.sqlite.check_users(self.workload)
     }
-}
-
-fn track_until(ours: &Ours, workload: &Workload, from: u64, until: Until) -> u64 {
-    let mut tracked = 0;
-    while !until.is_over() {
-        let events = workload.chunk(from + tracked, CHUNK);
-        for event in events {
-            ours.track(*event);
-        }
-        tracked += events.len() as u64;
-    }
-    tracked
 }
 
 /// The time and CPU of a turn; its events are for the caller to say.
