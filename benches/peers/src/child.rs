@@ -2,8 +2,8 @@
 
 use std::process::{Child, Command, Stdio};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::{Done, Fault};
 
@@ -36,9 +36,33 @@ pub(crate) fn say(answer: &impl Serialize) -> Done {
 }
 
 /// Bytes of memory that this process holds, where the system says so.
-pub(crate) fn resident_bytes() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
-    kibibytes.map_or(f64::NAN, |kibibytes| kibibytes * 1024.0)
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    /// All of it, the pages of the program that were touched among it.
+    pub(crate) resident: f64,
+    /// What the process has written: heap and stacks.
+    pub(crate) anonymous: f64,
+    /// The most that was ever resident.
+    pub(crate) peak: f64,
+}
+
+impl Memory {
+    pub(crate) fn now() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let bytes = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+            kibibytes.map_or(f64::NAN, |kibibytes| kibibytes * 1024.0)
+        };
+        Self { resident: bytes("VmRSS:"), anonymous: bytes("RssAnon:"), peak: bytes("VmHWM:") }
+    }
+
+    /// What was added since `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            resident: self.resident - before.resident,
+            anonymous: self.anonymous - before.anonymous,
+            peak: self.peak - before.resident,
+        }
+    }
 }

@@ -98,6 +98,13 @@ impl Texts {
     }
 }
 
+/// Adds counts of each kind to others.
+pub(crate) fn add(counts: &mut [u64], more: &[u64]) {
+    for (count, more) in counts.iter_mut().zip(more) {
+        *count += more;
+    }
+}
+
 /// Draws 0 to n - 1, with chances as 1 to 1/n.
 struct Zipf(Vec<f64>);
 

@@ -7,11 +7,11 @@ use headcount::{Clock, Definitions, EventDefinition, Overflow, Query, Rule, Stor
 use serde::{Deserialize, Serialize};
 
 use crate::cases::flush::Flushes;
-use crate::child::{self, resident_bytes};
+use crate::child::{self, Memory};
 use crate::clock::Until;
 use crate::figure::{Better, Report, median};
 use crate::ours::{CHUNK, Ours};
-use crate::workload::Workload;
+use crate::workload::{Workload, add};
 use crate::{Done, Scale, check};
 
 const RATE: &str = "rate";
@@ -32,7 +32,7 @@ struct Point {
     /// Events a second, or milliseconds of a flush.
     figure: f64,
     log_bytes: f64,
-    resident_bytes: f64,
+    memory: Memory,
     file_bytes: f64,
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn run(scale: Scale) -> Done<Vec<Report>> {
                     }
                     _ => report.add(&case, RATE, "events/s", Better::More, point.figure),
                 }
-                report.add(&case, "memory", "MB", Better::Less, point.resident_bytes / MEGABYTE);
+                report.add(&case, "memory", "MB", Better::Less, point.memory.resident / MEGABYTE);
                 report.add(&case, "file", "MB", Better::Less, point.file_bytes / MEGABYTE);
             }
         }
@@ -106,7 +106,7 @@ fn kinds(kinds: usize, has_sketches: bool, seconds: f64) -> Done<Point> {
     }
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("usage.db");
-    let before = resident_bytes();
+    let before = Memory::now();
     let mut definitions = Definitions::new();
     for name in &workload.names {
         definitions = definitions.event(EventDefinition::new(name).identifier("user"))?;
@@ -132,14 +132,14 @@ fn kinds(kinds: usize, has_sketches: bool, seconds: f64) -> Done<Point> {
     }
     store.flush()?;
     let took = start.elapsed().as_secs_f64();
-    let resident = resident_bytes() - before;
+    let memory = Memory::now().since(before);
     check::same("headcount's ledger", tracked, store.close()?.stored)?;
     let first = store.value(&Query::total(&workload.names[0]))?.count();
     check::same("headcount's total of the first event", Some(workload.counts(0, tracked)[0]), first)?;
     Ok(Point {
         figure: tracked as f64 / took,
         log_bytes: 0.0,
-        resident_bytes: resident,
+        memory,
         file_bytes: std::fs::metadata(path)?.len() as f64,
     })
 }
@@ -147,7 +147,7 @@ fn kinds(kinds: usize, has_sketches: bool, seconds: f64) -> Done<Point> {
 fn producers(producers: u32, seconds: f64) -> Done<Point> {
     let workload = Workload::new(500_000);
     let share = workload.events.len() as u64 / u64::from(producers);
-    let before = resident_bytes();
+    let before = Memory::now();
     let ours = Ours::open(&workload, Clock::system())?;
     let (start, until) = (Instant::now(), Until::after(seconds));
     let tracked: Vec<u64> = std::thread::scope(|scope| {
@@ -164,32 +164,30 @@ fn producers(producers: u32, seconds: f64) -> Done<Point> {
     })?;
     ours.store.flush()?;
     let took = start.elapsed().as_secs_f64();
-    let resident = resident_bytes() - before;
+    let memory = Memory::now().since(before);
     let mut counts = vec![0; workload.names.len()];
     for (producer, tracked) in (0..).zip(&tracked) {
-        for (count, more) in counts.iter_mut().zip(workload.counts(producer * share, *tracked)) {
-            *count += more;
-        }
+        add(&mut counts, &workload.counts(producer * share, *tracked));
     }
     ours.close_and_check(&workload, &counts)?;
     Ok(Point {
         figure: tracked.iter().sum::<u64>() as f64 / took,
         log_bytes: 0.0,
-        resident_bytes: resident,
+        memory,
         file_bytes: std::fs::metadata(&ours.path)?.len() as f64,
     })
 }
 
 fn days(days: i64) -> Done<Point> {
     let folder = tempfile::tempdir()?;
-    let before = resident_bytes();
+    let before = Memory::now();
     let mut flushes = Flushes::new(folder.path(), days)?;
     let costs = (0..7).map(|_| flushes.one()).collect::<Done<Vec<_>>>()?;
     flushes.check()?;
     Ok(Point {
         figure: median(&costs.iter().map(|cost| cost.seconds * 1e3).collect::<Vec<_>>()),
         log_bytes: median(&costs.iter().map(|cost| cost.log_bytes).collect::<Vec<_>>()),
-        resident_bytes: resident_bytes() - before,
+        memory: Memory::now().since(before),
         file_bytes: std::fs::metadata(&flushes.path)?.len() as f64,
     })
 }

@@ -12,7 +12,7 @@ use crate::figure::{Better, Figure, Report};
 use crate::ours::{CHUNK, Ours, standing_clock};
 use crate::rivals::redis::{Counter, Packing, Server};
 use crate::rivals::sqlite::Sqlite;
-use crate::workload::{Texts, Workload};
+use crate::workload::{Texts, Workload, add};
 use crate::{Done, Scale, check};
 
 pub(crate) const RATE: &str = "rate";
@@ -302,10 +302,4 @@ fn on_threads<I: Send, T: Send>(
         let threads: Vec<_> = each.map(|item| scope.spawn(|| work(item))).collect();
         threads.into_iter().map(|thread| thread.join().map_err(|_| "a producer panicked".into())).collect()
     })
-}
-
-fn add(counts: &mut [u64], more: &[u64]) {
-    for (count, more) in counts.iter_mut().zip(more) {
-        *count += more;
-    }
 }

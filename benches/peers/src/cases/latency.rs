@@ -11,7 +11,7 @@ use crate::figure::{Better, Report, median};
 use crate::ours::Ours;
 use crate::rivals::metrics::{Atomics, counted};
 use crate::rivals::redis::{Counter, Packing, Server};
-use crate::workload::{Happening, Texts, Workload};
+use crate::workload::{Happening, Texts, Workload, add};
 use crate::{Done, Scale, check};
 
 /// Calls a second, and the name of the pace.
@@ -305,10 +305,4 @@ fn timer_ticks(ticks: &Ticks) -> u64 {
         ticks.raw().saturating_sub(start) as f64
     });
     median(&readings.collect::<Vec<_>>()) as u64
-}
-
-fn add(counts: &mut [u64], more: &[u64]) {
-    for (count, more) in counts.iter_mut().zip(more) {
-        *count += more;
-    }
 }

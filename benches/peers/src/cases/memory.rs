@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use headcount::Clock;
 
-use crate::child::{self, resident_bytes};
+use crate::child::{self, Memory};
 use crate::figure::{Better, Report};
 use crate::ours::Ours;
 use crate::workload::{Happening, KINDS, Workload};
@@ -25,8 +25,10 @@ pub(crate) fn run(scale: Scale) -> Done<Report> {
         for (case, shape) in
             [("400 sketches, skewed", "skewed"), ("400 sketches, all dense, a full queue", "dense")]
         {
-            let grown: f64 = child::start(&["memory".to_owned(), shape.to_owned()])?.answer()?;
-            report.add(case, "growth", "MB", Better::Less, grown / 1e6);
+            let grown: Memory = child::start(&["memory".to_owned(), shape.to_owned()])?.answer()?;
+            report.add(case, "growth", "MB", Better::Less, grown.resident / 1e6);
+            report.add(case, "heap and stacks", "MB", Better::Less, grown.anonymous / 1e6);
+            report.add(case, "peak", "MB", Better::Less, grown.peak / 1e6);
         }
     }
     report.note(
@@ -41,12 +43,12 @@ pub(crate) fn point(shape: Shape) -> Done {
         Shape::Skewed => Workload::new(1_000_000),
         Shape::Dense => dense(),
     };
-    let before = resident_bytes();
+    let before = Memory::now();
     let ours = Ours::open(&workload, Clock::system())?;
     // As fast as it goes: the queue is full whenever this thread is faster than the aggregator.
     workload.events.iter().for_each(|event| ours.track(*event));
     ours.store.flush()?;
-    let grown = resident_bytes() - before;
+    let grown = Memory::now().since(before);
     ours.close_and_check(&workload, &workload.counts(0, workload.events.len() as u64))?;
     child::say(&grown)
 }
