@@ -1,6 +1,7 @@
 //! How long does one call take the caller, at a given pace and at full speed?
 
 use std::sync::Barrier;
+use std::time::Instant;
 
 use headcount::{Clock, Event};
 use metrics::counter;
@@ -193,23 +194,32 @@ impl<'a> Subjects<'a> {
     fn on_threads(&mut self, is_shared: bool) -> Done<f64> {
         let clones: Vec<Vec<_>> =
             (0..THREADS).map(|_| self.ours.fresh_handles(self.workload)).collect::<Done<_>>()?;
-        let start = Barrier::new(THREADS + 1);
+        let start = Barrier::new(THREADS);
         let (ours, workload) = (&self.ours, self.workload);
-        let seconds = std::thread::scope(|scope| {
-            for handles in &clones {
-                let handles = if is_shared { &ours.handles } else { handles };
-                let start = &start;
-                scope.spawn(move || {
-                    start.wait();
-                    for event in &workload.events[..CALLS_PER_THREAD] {
-                        handles[usize::from(event.kind)].user(event.user).project(event.project).track();
-                    }
-                    start.wait();
-                });
-            }
-            start.wait();
-            timed(|| start.wait()).0
-        });
+        let spans = std::thread::scope(|scope| {
+            let threads: Vec<_> = clones
+                .iter()
+                .map(|own| {
+                    let handles = if is_shared { &ours.handles } else { own };
+                    let start = &start;
+                    scope.spawn(move || {
+                        start.wait();
+                        let began = Instant::now();
+                        for event in &workload.events[..CALLS_PER_THREAD] {
+                            handles[usize::from(event.kind)].user(event.user).project(event.project).track();
+                        }
+                        (began, Instant::now())
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().map_err(|_| "a producer panicked"))
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        let began = spans.iter().map(|(began, _)| *began).min();
+        let ended = spans.iter().map(|(_, ended)| *ended).max();
+        let seconds = began.zip(ended).map_or(f64::NAN, |(began, ended)| (ended - began).as_secs_f64());
         for _ in 0..THREADS {
             self.settle(Call::SixDigits, CALLS_PER_THREAD)?;
         }
