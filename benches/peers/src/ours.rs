@@ -7,6 +7,7 @@ use headcount::{
     Clock, Definitions, EventDefinition, EventTracker, ManualClock, Overflow, Query, Rule, Stats, Store,
     Timestamp, Tracker,
 };
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::clock::Until;
@@ -105,4 +106,12 @@ pub(crate) fn open(path: &Path, names: &[String], clock: impl Into<Clock>) -> Do
 /// A clock that stands, for stores whose days are moved by hand.
 pub(crate) fn standing_clock() -> ManualClock {
     ManualClock::new(Timestamp::from_unix_seconds(NOW_UNIX_SECONDS))
+}
+
+/// Bytes of a store's file once its log is empty, as it is when nobody has it open.
+pub(crate) fn file_bytes(path: &Path) -> Done<f64> {
+    let beside = Connection::open(path)?;
+    let busy: i64 = beside.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    check::same("what keeps the log from being emptied", 0, busy)?;
+    Ok(std::fs::metadata(path)?.len() as f64)
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::clock::timed;
 use crate::figure::{Better, Report};
-use crate::ours::NOW_UNIX_SECONDS;
+use crate::ours::{NOW_UNIX_SECONDS, file_bytes};
 use crate::{Done, Scale, check};
 
 const EVENTS: usize = 600;
@@ -42,7 +42,7 @@ pub(crate) fn run(scale: Scale) -> Done<Report> {
         }
     }
     for (case, flushes) in &stores {
-        report.add(case, "file", "bytes", Better::Less, std::fs::metadata(&flushes.path)?.len() as f64);
+        report.add(case, "file", "bytes", Better::Less, file_bytes(&flushes.path)?);
         flushes.check()?;
     }
     let cases: Vec<_> = stores.iter().map(|(case, _)| case.clone()).collect();

@@ -10,7 +10,7 @@ use crate::cases::flush::Flushes;
 use crate::child::{self, Memory};
 use crate::clock::Until;
 use crate::figure::{Better, Report, median};
-use crate::ours::{CHUNK, Ours};
+use crate::ours::{CHUNK, Ours, file_bytes};
 use crate::workload::{Workload, add};
 use crate::{Done, Scale, check};
 
@@ -136,12 +136,7 @@ fn kinds(kinds: usize, has_sketches: bool, seconds: f64) -> Done<Point> {
     check::same("headcount's ledger", tracked, store.close()?.stored)?;
     let first = store.value(&Query::total(&workload.names[0]))?.count();
     check::same("headcount's total of the first event", Some(workload.counts(0, tracked)[0]), first)?;
-    Ok(Point {
-        figure: tracked as f64 / took,
-        log_bytes: 0.0,
-        memory,
-        file_bytes: std::fs::metadata(path)?.len() as f64,
-    })
+    Ok(Point { figure: tracked as f64 / took, log_bytes: 0.0, memory, file_bytes: file_bytes(&path)? })
 }
 
 fn producers(producers: u32, seconds: f64) -> Done<Point> {
@@ -174,7 +169,7 @@ fn producers(producers: u32, seconds: f64) -> Done<Point> {
         figure: tracked.iter().sum::<u64>() as f64 / took,
         log_bytes: 0.0,
         memory,
-        file_bytes: std::fs::metadata(&ours.path)?.len() as f64,
+        file_bytes: file_bytes(&ours.path)?,
     })
 }
 
@@ -188,6 +183,6 @@ fn days(days: i64) -> Done<Point> {
         figure: median(&costs.iter().map(|cost| cost.seconds * 1e3).collect::<Vec<_>>()),
         log_bytes: median(&costs.iter().map(|cost| cost.log_bytes).collect::<Vec<_>>()),
         memory: Memory::now().since(before),
-        file_bytes: std::fs::metadata(&flushes.path)?.len() as f64,
+        file_bytes: file_bytes(&flushes.path)?,
     })
 }
