@@ -143,8 +143,11 @@ fn run(arguments: &Arguments) -> Done {
 /// Prints the reports, and writes their figures where that was asked for.
 fn show(arguments: &Arguments, reports: &[Report]) -> Done {
     let is_markdown = matches!(arguments.command, Command::Growth);
+    let mut out = std::io::stdout().lock();
     for report in reports {
-        if is_markdown { println!("{}", report.markdown()) } else { println!("{report}") }
+        let text = if is_markdown { report.markdown() } else { report.to_string() };
+        // Whoever reads may have seen enough; the figures below are still to be written.
+        let _ = writeln!(out, "{text}");
     }
     let Some(path) = &arguments.json else { return Ok(()) };
     let mut file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
