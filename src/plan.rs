@@ -16,6 +16,8 @@ use crate::hash::murmur64a;
 pub(crate) const MAX_RULES_PER_EVENT: usize = 512;
 /// The most different identifiers and properties whose uniques one event may feed: bits of a 128-bit mask.
 pub(crate) const MAX_INPUTS_PER_EVENT: usize = 128;
+/// In the record of a [`PlainEvent`] the hashes stand behind its head and its mask.
+const HASHES_FROM: usize = 2;
 /// The rules of an event that one word of its mask stands for.
 pub(crate) const RULES_PER_WORD: usize = 64;
 /// The most events of one plan.
@@ -33,6 +35,8 @@ pub(crate) struct RuleIndex(pub(crate) u32);
 #[derive(Debug)]
 pub(crate) struct Plan {
     events: Vec<EventPlan>,
+    /// For each event.
+    plain: Vec<PlainEvent>,
     names: HashMap<Box<str>, EventIndex, NameHash>,
     rules: Vec<Rule>,
 }
@@ -61,26 +65,35 @@ pub(crate) struct EventPlan {
     pub(crate) tested: Vec<TestedRule>,
     /// The words of a record of this event.
     pub(crate) record_words: usize,
-    /// All of the above for the usual event, which needs no loop over rules and inputs.
-    pub(crate) plain: Option<PlainRules>,
 }
 
-/// The rules of an event that has its total and uniques of user, project and namespace, and no other.
+/// All that tracking needs to know of the usual event, in half a cache line: it has its total, uniques of user, project and
+/// namespace, and no other rule. Its record is the head, one mask and the hashes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct PlainRules {
+pub(crate) struct PlainEvent {
     pub(crate) total: RuleIndex,
-    /// For user, project and namespace.
-    pub(crate) uniques: [PlainUnique; 3],
+    /// The words of its record; 0 for every other event.
+    words: u8,
+    pub(crate) user: PlainUnique,
+    pub(crate) project: PlainUnique,
+    pub(crate) namespace: PlainUnique,
 }
 
-/// The unique rule of one identifier of a [`PlainRules`].
+/// The unique rule of one identifier of a [`PlainEvent`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PlainUnique {
     pub(crate) rule: RuleIndex,
     /// The rule's bit in the mask; 0 where there is no such rule.
-    pub(crate) bit: u64,
-    /// The position of its hash among those of the record.
-    pub(crate) position: u16,
+    pub(crate) bit: u8,
+    /// The word of the record that has its hash.
+    pub(crate) word: u8,
+}
+
+impl PlainEvent {
+    #[inline]
+    pub(crate) fn words(&self) -> usize {
+        usize::from(self.words)
+    }
 }
 
 /// One rule of an event.
@@ -180,7 +193,8 @@ impl Plan {
         for rule in of_metrics.chain(recorded) {
             wanted.entry(rule.event()).or_default().insert(rule);
         }
-        let mut plan = Self { events: Vec::new(), names: HashMap::default(), rules: Vec::new() };
+        let mut plan =
+            Self { events: Vec::new(), plain: Vec::new(), names: HashMap::default(), rules: Vec::new() };
         for definition in definitions.events() {
             let rules = wanted.remove(definition.action()).unwrap_or_default();
             plan.add_event(definition, &rules)?;
@@ -210,7 +224,6 @@ impl Plan {
             always: Vec::new(),
             tested: Vec::new(),
             record_words: 0,
-            plain: None,
         };
         if !event.removed {
             let total = Rule::count(definition.action());
@@ -243,7 +256,7 @@ impl Plan {
         }
         event.record_words =
             1 + event.always.len() + event.inputs.len() + usize::from(event.sums) + event.interned.len();
-        event.plain = event.plain_rules();
+        self.plain.push(event.plain().unwrap_or_default());
         self.events.push(event);
         self.names.insert(definition.action().into(), index);
         Ok(())
@@ -252,13 +265,24 @@ impl Plan {
     /// The event of this name.
     #[inline]
     pub(crate) fn find(&self, name: &str) -> Option<(EventIndex, &EventPlan)> {
-        let index = *self.names.get(name)?;
+        let index = self.find_index(name)?;
         Some((index, self.event(index)?))
+    }
+
+    #[inline]
+    pub(crate) fn find_index(&self, name: &str) -> Option<EventIndex> {
+        self.names.get(name).copied()
     }
 
     #[inline]
     pub(crate) fn event(&self, index: EventIndex) -> Option<&EventPlan> {
         self.events.get(usize::try_from(index.0).ok()?)
+    }
+
+    /// The event, if it is plain.
+    #[inline]
+    pub(crate) fn plain(&self, index: EventIndex) -> Option<&PlainEvent> {
+        self.plain.get(usize::try_from(index.0).ok()?).filter(|plain| plain.words > 0)
     }
 
     /// Every rule, by its dense number.
@@ -310,21 +334,25 @@ impl EventPlan {
         Ok(())
     }
 
-    fn plain_rules(&self) -> Option<PlainRules> {
-        let mut plain = PlainRules { total: self.rules.first()?.index, ..PlainRules::default() };
+    fn plain(&self) -> Option<PlainEvent> {
         if self.always.len() != 1 || !self.tested.is_empty() {
             return None;
         }
+        let mut plain = PlainEvent {
+            total: self.rules.first()?.index,
+            words: u8::try_from(self.record_words).ok()?,
+            ..PlainEvent::default()
+        };
         for (place, rule) in self.rules.iter().enumerate() {
-            let EventMeasure::Unique { input: position } = rule.measure else { continue };
-            let [user, project, namespace] = &mut plain.uniques;
-            let unique = match self.inputs.get(usize::from(position))?.source {
-                Source::User => user,
-                Source::Project => project,
-                Source::Namespace => namespace,
+            let EventMeasure::Unique { input } = rule.measure else { continue };
+            let unique = match self.inputs.get(usize::from(input))?.source {
+                Source::User => &mut plain.user,
+                Source::Project => &mut plain.project,
+                Source::Namespace => &mut plain.namespace,
                 _ => return None,
             };
-            *unique = PlainUnique { rule: rule.index, bit: 1 << place, position };
+            let word = u8::try_from(HASHES_FROM + usize::from(input)).ok()?;
+            *unique = PlainUnique { rule: rule.index, bit: 1 << place, word };
         }
         Some(plain)
     }

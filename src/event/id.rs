@@ -105,13 +105,19 @@ impl<'a> Scalar<'a> {
     #[inline]
     pub(crate) fn hash(self) -> IdHash {
         match self {
-            Self::Text(text) => IdHash::of(text.as_bytes()),
+            Self::Text(text) => hash_text(text),
             Self::Unsigned(number) if number < SHORT_DECIMALS_BELOW => hash_short(number),
             Self::Signed(number) if (0..SHORT_DECIMALS_BELOW.cast_signed()).contains(&number) => {
                 hash_short(number.cast_unsigned())
             }
-            scalar => scalar.with_bytes(|text| IdHash::of(text.as_bytes())),
+            scalar => scalar.hash_long(),
         }
+    }
+
+    /// The hash of what has to be written out first.
+    #[inline(never)]
+    fn hash_long(self) -> IdHash {
+        self.with_bytes(|text| IdHash::of(text.as_bytes()))
     }
 
     /// The length of a text in bytes; numbers are always short enough.
@@ -122,6 +128,12 @@ impl<'a> Scalar<'a> {
             _ => 0,
         }
     }
+}
+
+/// Apart, so that what is left of hashing is small enough to become part of its callers.
+#[inline(never)]
+fn hash_text(text: &str) -> IdHash {
+    IdHash::of(text.as_bytes())
 }
 
 #[inline]

@@ -139,10 +139,17 @@ pub(crate) struct Facts<'a> {
     /// Empty means absent.
     pub(crate) property: &'a str,
     pub(crate) value: Option<f64>,
+    /// Most events have none, and then these cost nothing to set up.
+    extras: Option<Extras<'a>>,
+}
+
+/// Further identifiers and custom properties.
+#[derive(Debug, Clone, Default)]
+struct Extras<'a> {
     inline: [Extra<'a>; INLINE_EXTRAS],
     /// Those after the first four; empty, and so without an allocation, for most events.
     spilled: Vec<Extra<'a>>,
-    extras: usize,
+    count: usize,
 }
 
 /// A further identifier or a custom property.
@@ -157,13 +164,14 @@ pub(crate) enum Extra<'a> {
 impl<'a> Facts<'a> {
     #[inline]
     pub(crate) fn push(&mut self, extra: Extra<'a>) {
-        match self.inline.get_mut(self.extras) {
+        let extras = self.extras.get_or_insert_default();
+        match extras.inline.get_mut(extras.count) {
             Some(place) => *place = extra,
             // One more than allowed is kept, so that the tracker sees and refuses it.
-            None if self.extras <= MAX_EXTRAS => self.spilled.push(extra),
+            None if extras.count <= MAX_EXTRAS => extras.spilled.push(extra),
             None => return,
         }
-        self.extras += 1;
+        extras.count += 1;
     }
 
     /// Sets an identifier by its name, whichever it is.
@@ -191,18 +199,18 @@ impl<'a> Facts<'a> {
 
     #[inline]
     pub(crate) fn extras(&self) -> impl Iterator<Item = &Extra<'a>> {
-        self.inline.iter().take(self.extras).chain(&self.spilled)
+        self.extras.iter().flat_map(|extras| extras.inline.iter().take(extras.count).chain(&extras.spilled))
     }
 
     #[inline]
     pub(crate) fn extra_count(&self) -> usize {
-        self.extras
+        self.extras.as_ref().map_or(0, |extras| extras.count)
     }
 
     /// Whether nothing is known besides time, user, project and namespace.
     #[inline]
     pub(crate) fn has_identifiers_only(&self) -> bool {
-        self.label.is_empty() & self.property.is_empty() & self.value.is_none() & (self.extras == 0)
+        self.label.is_empty() & self.property.is_empty() & self.value.is_none() & self.extras.is_none()
     }
 
     /// The scalar of `value`, absent when there is none.

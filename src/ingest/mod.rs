@@ -16,3 +16,4 @@ pub(crate) mod source;
 pub(crate) mod stats;
 pub(crate) mod threads;
 pub(crate) mod tracker;
+mod uniques;

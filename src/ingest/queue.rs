@@ -18,7 +18,8 @@ const LOOK_AGAIN_MILLISECONDS: u64 = 20;
 #[derive(Debug)]
 pub(crate) struct Queue {
     full: (Sender<Records>, Receiver<Records>),
-    empty: (Sender<Records>, Receiver<Records>),
+    /// The one that came back last goes first: it is still in the processor's cache, and those that only a burst needed rest.
+    empty: Mutex<Vec<Records>>,
     /// How many callers wait for room.
     waiting: Mutex<usize>,
     room: Condvar,
@@ -26,7 +27,12 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn new(buffers: usize) -> Self {
-        Self { full: bounded(buffers), empty: bounded(buffers), waiting: Mutex::new(0), room: Condvar::new() }
+        Self {
+            full: bounded(buffers),
+            empty: Mutex::new(Vec::with_capacity(buffers)),
+            waiting: Mutex::new(0),
+            room: Condvar::new(),
+        }
     }
 
     /// Hands a buffer over; gives it back when the queue is full.
@@ -51,14 +57,18 @@ impl Queue {
 
     /// An empty buffer, one that was used before where there is one.
     pub(crate) fn empty_buffer(&self) -> Records {
-        self.empty.1.try_recv().unwrap_or_else(|_| Records::with_capacity())
+        let used_before = self.empty.lock().pop();
+        used_before.unwrap_or_else(Records::with_capacity)
     }
 
     /// Gives a used buffer back.
     pub(crate) fn recycle(&self, mut records: Records) {
         records.clear();
+        let mut empty = self.empty.lock();
         // With enough of them waiting this one is freed.
-        let _ = self.empty.0.try_send(records);
+        if empty.len() < empty.capacity() {
+            empty.push(records);
+        }
     }
 
     /// Blocks until there may be room, or until the deadline; says whether the deadline is still ahead.

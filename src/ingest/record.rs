@@ -7,8 +7,12 @@ use crate::definition::filter::FilterValue;
 use crate::error::TrackError;
 use crate::event::id::Scalar;
 use crate::event::{Extra, Facts, MAX_EXTRAS, MAX_TEXT_BYTES};
+use crate::hash::IdHash;
 use crate::ingest::intern::ValueNames;
-use crate::plan::{EventIndex, EventMeasure, EventPlan, EventRule, PlainRules, Plan, RULES_PER_WORD, Source};
+use crate::plan::{
+    EventIndex, EventMeasure, EventPlan, EventRule, PlainEvent, PlainUnique, Plan, RULES_PER_WORD, RuleIndex,
+    Source,
+};
 use crate::time::bucket::Hour;
 
 /// The records of one buffer at the most.
@@ -52,7 +56,13 @@ impl Records {
     /// Whether a record of this event still fits.
     #[inline]
     pub(crate) fn has_room_for(&self, event: &EventPlan) -> bool {
-        self.count < RECORDS_PER_BUFFER && self.used + event.record_words <= self.words.len()
+        self.has_room(event.record_words)
+    }
+
+    /// Whether a record of so many words still fits.
+    #[inline]
+    pub(crate) fn has_room(&self, words: usize) -> bool {
+        self.count < RECORDS_PER_BUFFER && self.used + words <= self.words.len()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -61,63 +71,32 @@ impl Records {
         self.notes = Notes::default();
     }
 
-    /// Validates the facts and appends a record of them; the caller has looked for room. A refused event leaves no trace.
+    /// What [`Records::push`] does, for an event of which only identifiers are known.
     #[inline]
-    pub(crate) fn push(
+    pub(crate) fn push_plain(
         &mut self,
         index: EventIndex,
-        event: &EventPlan,
-        facts: &Facts<'_>,
-        hour: Hour,
-        names: &ValueNames,
-    ) -> Result<(), TrackError> {
-        match event.plain {
-            Some(plain) if facts.has_identifiers_only() => self.push_plain(index, event, &plain, facts, hour),
-            _ => self.push_any(index, event, facts, hour, names),
-        }
-    }
-
-    /// What [`Records::push_any`] does, for the usual event. The mask is its second word, the hashes follow.
-    #[inline]
-    fn push_plain(
-        &mut self,
-        index: EventIndex,
-        event: &EventPlan,
-        plain: &PlainRules,
+        event: &PlainEvent,
         facts: &Facts<'_>,
         hour: Hour,
     ) -> Result<(), TrackError> {
-        let end = self.used + event.record_words;
-        let Some([head, mask, hashes @ ..]) = self.words.get_mut(self.used..end) else {
-            return Err(TrackError::QueueFull);
-        };
-        let (mut matching, mut absent) = (1, 0);
-        for (unique, id) in plain.uniques.iter().zip([facts.user, facts.project, facts.namespace]) {
-            let scalar = id.0;
-            if scalar.text_len() > MAX_TEXT_BYTES {
-                return Err(TrackError::TooLong);
-            }
-            if unique.bit == 0 {
-                continue;
-            }
-            match (scalar.present(), hashes.get_mut(usize::from(unique.position))) {
-                (Some(scalar), Some(hash)) => {
-                    *hash = scalar.hash().bits();
-                    matching |= unique.bit;
-                }
-                _ => absent += 1,
-            }
+        let end = self.used + event.words();
+        let Some(record) = self.words.get_mut(self.used..end) else { return Err(TrackError::QueueFull) };
+        let (user, no_user) = put_hash(record, &event.user, &facts.user.0)?;
+        let (project, no_project) = put_hash(record, &event.project, &facts.project.0)?;
+        let (namespace, no_namespace) = put_hash(record, &event.namespace, &facts.namespace.0)?;
+        if let [head, mask, ..] = record {
+            *head = head_of(index, hour);
+            *mask = u64::from(1 | user | project | namespace);
         }
-        *head = head_of(index, hour);
-        *mask = matching;
+        self.notes.absent += u64::from(no_user) + u64::from(no_project) + u64::from(no_namespace);
         self.used = end;
         self.count += 1;
-        self.notes.absent += absent;
         Ok(())
     }
 
-    #[inline(never)]
-    fn push_any(
+    /// Validates the facts and appends a record of them; the caller has looked for room. A refused event leaves no trace.
+    pub(crate) fn push(
         &mut self,
         index: EventIndex,
         event: &EventPlan,
@@ -181,6 +160,23 @@ impl Records {
     pub(crate) fn read<'a>(&'a self, plan: &'a Plan, at: usize) -> RecordReader<'a> {
         RecordReader { words: self.words.get(at..self.used).unwrap_or_default(), at, plan }
     }
+}
+
+/// Writes the hash of an identifier; gives the bit of its rule in the mask, and whether the rule has to do without it.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "three calls an event, a third of whose cost would be the calls")]
+fn put_hash(record: &mut [u64], unique: &PlainUnique, scalar: &Scalar<'_>) -> Result<(u8, bool), TrackError> {
+    let hash = match scalar {
+        Scalar::Absent => return Ok((0, unique.bit != 0)),
+        Scalar::Text(text) if text.len() > MAX_TEXT_BYTES => return Err(TrackError::TooLong),
+        Scalar::Text("") => return Ok((0, unique.bit != 0)),
+        _ if unique.bit == 0 => return Ok((0, false)),
+        scalar => scalar.hash(),
+    };
+    if let Some(word) = record.get_mut(usize::from(unique.word)) {
+        *word = hash.bits();
+    }
+    Ok((unique.bit, false))
 }
 
 #[inline]
@@ -320,10 +316,22 @@ pub(crate) struct RecordReader<'a> {
 }
 
 /// One record, as the aggregator sees it.
-pub(crate) struct Record<'a> {
-    pub(crate) event: &'a EventPlan,
+pub(crate) enum Record<'a> {
+    Plain(PlainRecord<'a>),
+    Any(AnyRecord<'a>),
+}
+
+pub(crate) struct PlainRecord<'a> {
+    pub(crate) event: &'a PlainEvent,
     pub(crate) hour: Hour,
-    pub(crate) masks: &'a [u64],
+    mask: u64,
+    words: &'a [u64],
+}
+
+pub(crate) struct AnyRecord<'a> {
+    event: &'a EventPlan,
+    pub(crate) hour: Hour,
+    masks: &'a [u64],
     pub(crate) hashes: &'a [u64],
     pub(crate) value: f64,
     pub(crate) interned: &'a [u64],
@@ -331,6 +339,7 @@ pub(crate) struct Record<'a> {
 
 impl RecordReader<'_> {
     /// The word at which the next record begins.
+    #[inline]
     pub(crate) fn position(&self) -> usize {
         self.at
     }
@@ -341,20 +350,47 @@ impl<'a> Iterator for RecordReader<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Record<'a>> {
-        let (head, _) = self.words.split_first()?;
-        let event = self.plan.event(EventIndex(low_half(*head)))?;
-        let (record, rest) = self.words.split_at_checked(event.record_words)?;
-        self.words = rest;
-        self.at += record.len();
+        let head = *self.words.first()?;
+        let (index, hour) = (EventIndex(low_half(head)), Hour::from_index(low_half(head >> 32)));
+        if let Some(event) = self.plan.plain(index) {
+            let words = self.take(event.words())?;
+            return Some(Record::Plain(PlainRecord { event, hour, mask: *words.get(1)?, words }));
+        }
+        let event = self.plan.event(index)?;
+        let record = self.take(event.record_words)?;
         let (masks, rest) = record.get(1..)?.split_at_checked(event.always.len())?;
         let (hashes, rest) = rest.split_at_checked(event.inputs.len())?;
         let (value, interned) = rest.split_at_checked(usize::from(event.sums))?;
         let value = value.first().map_or(0.0, |bits| f64::from_bits(*bits));
-        Some(Record { event, hour: Hour::from_index(low_half(head >> 32)), masks, hashes, value, interned })
+        Some(Record::Any(AnyRecord { event, hour, masks, hashes, value, interned }))
     }
 }
 
-impl Record<'_> {
+impl<'a> RecordReader<'a> {
+    #[inline]
+    fn take(&mut self, words: usize) -> Option<&'a [u64]> {
+        let (record, rest) = self.words.split_at_checked(words)?;
+        self.words = rest;
+        self.at += words;
+        Some(record)
+    }
+}
+
+impl PlainRecord<'_> {
+    /// The hashes of the identifiers that the event has, each with the rule of its unique.
+    #[inline]
+    pub(crate) fn for_each_unique(&self, mut visit: impl FnMut(RuleIndex, IdHash)) {
+        for unique in [&self.event.user, &self.event.project, &self.event.namespace] {
+            if self.mask & u64::from(unique.bit) != 0
+                && let Some(bits) = self.words.get(usize::from(unique.word))
+            {
+                visit(unique.rule, IdHash::from_bits(*bits));
+            }
+        }
+    }
+}
+
+impl AnyRecord<'_> {
     /// The rules that match, in their order.
     #[inline]
     pub(crate) fn for_each_rule(&self, mut visit: impl FnMut(EventRule)) {

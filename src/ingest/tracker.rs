@@ -12,7 +12,7 @@ use crate::event::{Event, Facts, fact_setters};
 use crate::ingest::buffer::Buffer;
 use crate::ingest::engine::Inline;
 use crate::ingest::pipeline::{LONGEST_WAIT, Mistake, Overflow, Shared};
-use crate::plan::{EventIndex, EventPlan};
+use crate::plan::EventIndex;
 use crate::time::bucket::Hour;
 use crate::time::timestamp::Timestamp;
 
@@ -110,10 +110,10 @@ impl Tracker {
         reason = "an event is described where it is tracked, and used once"
     )]
     pub fn try_track(&self, event: Event<'_>) -> Result<(), TrackError> {
-        let Some((index, plan)) = self.shared.target.plan.find(event.name()) else {
+        let Some(index) = self.shared.target.plan.find_index(event.name()) else {
             return Err(self.shared.tallies.refuse(TrackError::UnknownEvent));
         };
-        self.shared.record(index, plan, &event.facts)
+        self.shared.record(index, &event.facts)
     }
 
     /// Resolves an event's name once, for callers that track it often.
@@ -211,10 +211,7 @@ impl<'a> EventDraft<'a> {
     #[inline]
     pub fn try_track(self) -> Result<(), TrackError> {
         let EventTracker { shared, event } = self.tracker;
-        match shared.target.plan.event(*event) {
-            Some(plan) => shared.record(*event, plan, &self.facts),
-            None => Err(shared.tallies.refuse(TrackError::UnknownEvent)),
-        }
+        shared.record(*event, &self.facts)
     }
 }
 
@@ -235,15 +232,43 @@ impl Shared {
     }
 
     #[inline]
-    fn record(&self, index: EventIndex, event: &EventPlan, facts: &Facts<'_>) -> Result<(), TrackError> {
-        self.try_record(index, event, facts).map_err(|error| self.tallies.refuse(error))
+    fn record(&self, index: EventIndex, facts: &Facts<'_>) -> Result<(), TrackError> {
+        self.try_record(index, facts).map_err(|error| self.tallies.refuse(error))
     }
 
     #[inline]
-    fn try_record(&self, index: EventIndex, event: &EventPlan, facts: &Facts<'_>) -> Result<(), TrackError> {
+    fn try_record(&self, index: EventIndex, facts: &Facts<'_>) -> Result<(), TrackError> {
+        let plan = &self.target.plan;
+        match plan.plain(index) {
+            Some(event) if facts.has_identifiers_only() => {
+                let (mut buffer, hour) = self.room_for(event.words(), facts)?;
+                buffer.records.push_plain(index, event, facts, hour)?;
+                buffer.accepted += 1;
+                Ok(())
+            }
+            _ => self.record_any(index, facts),
+        }
+    }
+
+    #[inline(never)]
+    fn record_any(&self, index: EventIndex, facts: &Facts<'_>) -> Result<(), TrackError> {
+        let event = self.target.plan.event(index).ok_or(TrackError::UnknownEvent)?;
         if event.removed {
             return Err(TrackError::RemovedEvent);
         }
+        let (mut buffer, hour) = self.room_for(event.record_words, facts)?;
+        buffer.records.push(index, event, facts, hour, &self.target.names)?;
+        buffer.accepted += 1;
+        Ok(())
+    }
+
+    /// The locked buffer of the calling thread, with room for a record of so many words, and the hour of the event.
+    #[inline]
+    fn room_for(
+        &self,
+        words: usize,
+        facts: &Facts<'_>,
+    ) -> Result<(MutexGuard<'_, Buffer>, Hour), TrackError> {
         let now = self.settings.clock.now();
         let time = match facts.time {
             None => now,
@@ -258,16 +283,14 @@ impl Shared {
             Some(buffer) => buffer,
             None => self.lock_contended(mine)?,
         };
-        // Closing takes every buffer after setting the flag, so what is pushed below with the flag unset is taken.
+        // Closing takes every buffer after setting the flag, so what is pushed with the flag unset is taken.
         if self.closed.load(Ordering::Relaxed) {
             return Err(TrackError::Closed);
         }
-        if !buffer.records.has_room_for(event) {
-            buffer = self.hand_over(mine, buffer, event)?;
+        if !buffer.records.has_room(words) {
+            buffer = self.hand_over(mine, buffer, words)?;
         }
-        buffer.records.push(index, event, facts, Hour::of(time), &self.target.names)?;
-        buffer.accepted += 1;
-        Ok(())
+        Ok((buffer, Hour::of(time)))
     }
 
     /// In a forked child the lock may be held by a thread that only the parent has.
@@ -285,7 +308,7 @@ impl Shared {
         &self,
         mine: &'a Mutex<Buffer>,
         mut buffer: MutexGuard<'a, Buffer>,
-        event: &EventPlan,
+        words: usize,
     ) -> Result<MutexGuard<'a, Buffer>, TrackError> {
         if self.is_fork() {
             return Err(TrackError::Forked);
@@ -315,7 +338,7 @@ impl Shared {
                 return Err(TrackError::Closed);
             }
             // Meanwhile the aggregator may have taken the buffer as it stood.
-            if buffer.records.has_room_for(event) {
+            if buffer.records.has_room(words) {
                 return Ok(buffer);
             }
             if !in_time {

@@ -39,6 +39,27 @@ impl<const LIMIT: usize> State<LIMIT> {
         }
     }
 
+    /// Adds many hashes; returns whether the state changed.
+    pub(super) fn insert_all(&mut self, hashes: &[IdHash]) -> bool {
+        let mut changed = false;
+        if let Self::Codes(codes) = self {
+            // Searches wait for memory one after the other, since each ends where what it reads says; these reads wait together.
+            codes.fetch(hashes.iter().map(|hash| Code::of(*hash)));
+            for (at, hash) in hashes.iter().enumerate() {
+                changed |= codes.insert(Code::of(*hash));
+                if codes.exceeds(LIMIT) {
+                    self.with_registers(|_| ());
+                    return self.insert_all(hashes.get(at..).unwrap_or_default()) | changed;
+                }
+            }
+        } else if let Self::Registers(registers) = self {
+            for hash in hashes {
+                changed |= registers.insert(*hash);
+            }
+        }
+        changed
+    }
+
     /// Adds all that another state stands for; returns whether this one changed.
     pub(super) fn unite<const OTHER: usize>(&mut self, other: &State<OTHER>) -> bool {
         match other {
