@@ -139,17 +139,10 @@ pub(crate) struct Facts<'a> {
     /// Empty means absent.
     pub(crate) property: &'a str,
     pub(crate) value: Option<f64>,
-    /// Most events have none, and then these cost nothing to set up.
-    extras: Option<Extras<'a>>,
-}
-
-/// Further identifiers and custom properties.
-#[derive(Debug, Clone, Default)]
-struct Extras<'a> {
     inline: [Extra<'a>; INLINE_EXTRAS],
     /// Those after the first four; empty, and so without an allocation, for most events.
     spilled: Vec<Extra<'a>>,
-    count: usize,
+    extras: usize,
 }
 
 /// A further identifier or a custom property.
@@ -164,14 +157,13 @@ pub(crate) enum Extra<'a> {
 impl<'a> Facts<'a> {
     #[inline]
     pub(crate) fn push(&mut self, extra: Extra<'a>) {
-        let extras = self.extras.get_or_insert_default();
-        match extras.inline.get_mut(extras.count) {
+        match self.inline.get_mut(self.extras) {
             Some(place) => *place = extra,
             // One more than allowed is kept, so that the tracker sees and refuses it.
-            None if extras.count <= MAX_EXTRAS => extras.spilled.push(extra),
+            None if self.extras <= MAX_EXTRAS => self.spilled.push(extra),
             None => return,
         }
-        extras.count += 1;
+        self.extras += 1;
     }
 
     /// Sets an identifier by its name, whichever it is.
@@ -199,18 +191,18 @@ impl<'a> Facts<'a> {
 
     #[inline]
     pub(crate) fn extras(&self) -> impl Iterator<Item = &Extra<'a>> {
-        self.extras.iter().flat_map(|extras| extras.inline.iter().take(extras.count).chain(&extras.spilled))
+        self.inline.iter().take(self.extras).chain(&self.spilled)
     }
 
     #[inline]
     pub(crate) fn extra_count(&self) -> usize {
-        self.extras.as_ref().map_or(0, |extras| extras.count)
+        self.extras
     }
 
     /// Whether nothing is known besides time, user, project and namespace.
     #[inline]
     pub(crate) fn has_identifiers_only(&self) -> bool {
-        self.label.is_empty() & self.property.is_empty() & self.value.is_none() & self.extras.is_none()
+        self.label.is_empty() & self.property.is_empty() & self.value.is_none() & (self.extras == 0)
     }
 
     /// The scalar of `value`, absent when there is none.

@@ -15,7 +15,8 @@ const OVERFLOW: u32 = 0;
 /// The interned values of every per-value rule. Bounded: a rule takes at most [`MAX_VALUES_PER_SERIES`] values.
 #[derive(Debug, Default)]
 pub(crate) struct ValueNames {
-    rules: HashMap<RuleIndex, RwLock<RuleNames>>,
+    /// By rule; as long as the last per-value rule asks for.
+    rules: Vec<Option<RwLock<RuleNames>>>,
 }
 
 #[derive(Debug, Default)]
@@ -32,12 +33,21 @@ impl ValueNames {
         known.into_iter().for_each(|text| {
             names.number(&text);
         });
-        self.rules.insert(rule, RwLock::new(names));
+        let place = usize::try_from(rule.0).unwrap_or(usize::MAX);
+        self.rules.resize_with(self.rules.len().max(place.saturating_add(1)), || None);
+        if let Some(slot) = self.rules.get_mut(place) {
+            *slot = Some(RwLock::new(names));
+        }
+    }
+
+    #[inline]
+    fn of(&self, rule: RuleIndex) -> Option<&RwLock<RuleNames>> {
+        self.rules.get(usize::try_from(rule.0).ok()?)?.as_ref()
     }
 
     /// The number of a value, a new one while there is room.
     pub(crate) fn number(&self, rule: RuleIndex, text: &str) -> u32 {
-        let Some(names) = self.rules.get(&rule) else { return OVERFLOW };
+        let Some(names) = self.of(rule) else { return OVERFLOW };
         if let Some(number) = names.read().numbers.get(text) {
             return *number;
         }
@@ -47,8 +57,7 @@ impl ValueNames {
     /// The value of a number.
     pub(crate) fn name(&self, rule: RuleIndex, number: u32) -> ValueName {
         let position = usize::try_from(number).unwrap_or(usize::MAX).checked_sub(1);
-        self.rules
-            .get(&rule)
+        self.of(rule)
             .zip(position)
             .and_then(|(names, position)| names.read().texts.get(position).cloned())
             .map_or(ValueName::Overflow, ValueName::Text)

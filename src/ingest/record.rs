@@ -112,12 +112,13 @@ impl Records {
         for (mask, always) in record.masks.iter_mut().zip(&event.always) {
             *mask = *always;
         }
-        let mut absent = 0;
-        for (input, hash) in event.inputs.iter().zip(record.hashes) {
+        let (mut absent, mut present) = (0, 0_u128);
+        for (place, (input, hash)) in event.inputs.iter().zip(record.hashes).enumerate() {
             let scalar = source(event, facts, &input.source).present();
             match scalar {
                 Some(scalar) => {
                     *hash = scalar.hash().bits();
+                    present |= 1 << place;
                     if let Some(place) = input.alone {
                         place.set(record.masks);
                     }
@@ -135,10 +136,7 @@ impl Records {
             let applies = match rule.measure {
                 EventMeasure::Count => true,
                 EventMeasure::Sum => event.value && facts.value.is_some(),
-                EventMeasure::Unique { input } => {
-                    let input = event.inputs.get(usize::from(input));
-                    input.is_some_and(|input| source(event, facts, &input.source).present().is_some())
-                }
+                EventMeasure::Unique { input } => present >> input & 1 == 1,
                 EventMeasure::PerValue { interned } => {
                     intern(event, facts, names, usize::from(interned), record.interned)
                 }

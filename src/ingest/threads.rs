@@ -163,8 +163,7 @@ impl Aggregation {
         if stage == Stage::Abandoned {
             self.abandon();
         } else if due && self.in_flight.is_none() {
-            self.cut(requested, stage);
-            worked = true;
+            worked |= self.cut(requested, stage);
         }
         self.rest(worked);
     }
@@ -185,8 +184,9 @@ impl Aggregation {
         true
     }
 
-    /// Cuts a batch of everything that was tracked before now, for every flush that has asked before now.
-    fn cut(&mut self, ticket: u64, stage: Stage) {
+    /// Cuts a batch of everything that was tracked before now, for every flush that has asked before now; says whether anything
+    /// was.
+    fn cut(&mut self, ticket: u64, stage: Stage) -> bool {
         self.engine.gather(&self.shared);
         self.shared.queue.announce_room();
         self.last_cut = Instant::now();
@@ -202,10 +202,12 @@ impl Aggregation {
                     asked: ticket,
                 });
                 self.submit();
+                true
             }
             None => {
                 self.shared.covered(ticket);
                 self.ended = stage == Stage::Closing;
+                false
             }
         }
     }
