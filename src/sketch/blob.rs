@@ -13,7 +13,7 @@
 //! A state has one encoding, and nothing else decodes.
 
 use crate::error::{Error, ErrorKind};
-use crate::sketch::CODES_LIMIT;
+use crate::sketch::code::Code;
 use crate::sketch::codes_body::{self, CodesBody};
 use crate::sketch::registers::INDEX_BITS;
 use crate::sketch::registers_body::{self, RegistersBody};
@@ -42,8 +42,9 @@ pub(super) enum Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// Validates a blob from the first to the last byte; allocates nothing.
-    pub(super) fn parse(blob: &'a [u8]) -> Result<Self, Error> {
+    /// Validates a blob from the first to the last byte; allocates nothing. Codes are shown as they are read, in ascending order:
+    /// they hold only if it succeeds.
+    pub(super) fn parse(blob: &'a [u8], show: impl FnMut(Code)) -> Result<Self, Error> {
         let Some((&[magic, version, form, hash_id, low, high], rest)) =
             blob.split_first_chunk::<HEADER_BYTES>()
         else {
@@ -75,7 +76,7 @@ impl<'a> Body<'a> {
         }
         let count = usize::from(u16::from_le_bytes([low, high]));
         match kind {
-            KIND_CODES => CodesBody::parse(count, rest).map(Self::Codes),
+            KIND_CODES => CodesBody::parse(count, rest, show).map(Self::Codes),
             KIND_REGISTERS => RegistersBody::parse(count, body).map(Self::Registers),
             _ => Err(damaged(format_args!("it has the unknown kind {kind}; use a newer release"))),
         }
@@ -83,7 +84,7 @@ impl<'a> Body<'a> {
 }
 
 /// Appends the one encoding of a state.
-pub(super) fn encode(state: &State<CODES_LIMIT>, blob: &mut Vec<u8>) {
+pub(super) fn encode(state: &State, blob: &mut Vec<u8>) {
     let start = blob.len();
     let kind = match state {
         State::Codes(_) => KIND_CODES,

@@ -1,16 +1,10 @@
 //! The codes of a small set: one sorted, open-addressed table.
 
-use crate::sketch::CODES_LIMIT;
 use crate::sketch::code::{CODE_INDEX_BITS, Code};
 
 /// A free slot; no code is 0.
 const FREE: u32 = 0;
 const FIRST_SLOTS: usize = 8;
-/// How far from its home a code may stand before the table counts as crowded. Random codes in the largest table stay within a few
-/// hundred slots; those that somebody has chosen could make each insert walk through the whole table. More than a
-/// sketch has codes, so that only unions can be crowded.
-const MAX_DISPLACEMENT: usize = 8_192;
-const _: () = assert!(CODES_LIMIT < MAX_DISPLACEMENT);
 
 /// A set of codes, one for each index, with the largest tail seen.
 ///
@@ -27,23 +21,16 @@ pub(super) struct CodeSet {
     len: usize,
     /// Index bits that do not take part in the home slot.
     shift: u32,
-    crowded: bool,
 }
 
 impl CodeSet {
     pub(super) fn new() -> Self {
-        Self { slots: Box::default(), len: 0, shift: CODE_INDEX_BITS, crowded: false }
+        Self { slots: Box::default(), len: 0, shift: CODE_INDEX_BITS }
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.len
-    }
-
-    /// Whether there are more codes than the limit, or codes so alike that more of them would be slow.
-    #[inline]
-    pub(super) fn exceeds(&self, limit: usize) -> bool {
-        self.len > limit || self.crowded
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
@@ -136,8 +123,6 @@ impl CodeSet {
             self.grow_to(wanted);
             self.place(code, self.home(code));
         } else {
-            let displacement = at.wrapping_sub(self.home(code)) & self.slots.len().wrapping_sub(1);
-            self.crowded |= displacement > MAX_DISPLACEMENT;
             self.place(code, at);
         }
         self.len += 1;
@@ -167,7 +152,6 @@ impl CodeSet {
             slots: vec![FREE; slots].into_boxed_slice(),
             len: self.len,
             shift: CODE_INDEX_BITS.saturating_sub(slots.trailing_zeros()),
-            crowded: self.crowded,
         };
         let old = std::mem::replace(self, grown);
         let mut free = 0;

@@ -33,8 +33,9 @@ pub(super) struct CodesBody<'a> {
 }
 
 impl<'a> CodesBody<'a> {
-    /// Validates `len` codes that fill all but the last [`CHECKSUM_BYTES`] bytes.
-    pub(super) fn parse(len: usize, bytes: &'a [u8]) -> Result<Self, Error> {
+    /// Validates `len` codes that fill all but the last [`CHECKSUM_BYTES`] bytes, and shows them as it reads them, in order: they
+    /// hold only if it succeeds.
+    pub(super) fn parse(len: usize, bytes: &'a [u8], mut show: impl FnMut(Code)) -> Result<Self, Error> {
         if len > CODES_LIMIT {
             return Err(damaged(format_args!(
                 "it has {len} codes, more than {CODES_LIMIT} become registers"
@@ -59,12 +60,19 @@ impl<'a> CodesBody<'a> {
         }
         let body = Self { layout, bytes };
         let (mut next, mut found, mut tailed, mut ascends) = (0, 0, 0, true);
-        for index in body.indexes() {
+        body.indexes().for_each(|index| {
             ascends &= index >= next;
             next = index + 1;
             found += 1;
-            tailed += usize::from(needs_tail(index));
-        }
+            let mut tail = 0;
+            if needs_tail(index) {
+                tail = tails.get(tailed).copied().map_or(0, u32::from);
+                tailed += 1;
+            }
+            if let Some(code) = Code::from_parts(index, tail) {
+                show(code);
+            }
+        });
         if found != len {
             return Err(damaged(format_args!("it has {found} codes, its header says {len}")));
         }
@@ -184,6 +192,35 @@ impl Iterator for Indexes<'_> {
         let upper = (place - self.read) as u32;
         self.read += 1;
         Some((upper << self.layout.lower_bits) | lower)
+    }
+
+    /// The same, in loops of its own: a word of upper bits after another, with nothing to keep between two indexes.
+    #[inline]
+    fn fold<B, F: FnMut(B, u32) -> B>(self, init: B, mut each: F) -> B {
+        let Layout { lower_bits, upper_bits, .. } = self.layout;
+        let Self { mut word, mut word_at, mut read, .. } = self;
+        let mut lower_at = upper_bits + read * lower_bits as usize;
+        let mut folded = init;
+        loop {
+            while word != 0 {
+                let place = word_at - 64 + word.trailing_zeros() as usize;
+                word &= word - 1;
+                let Some(window) = self.bytes.get(lower_at / 8..).and_then(|rest| rest.first_chunk()) else {
+                    return folded;
+                };
+                let lower = (u32::from_le_bytes(*window) >> (lower_at % 8)) & self.layout.lower_mask();
+                #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 2^14 upper bits")]
+                let upper = (place - read) as u32;
+                read += 1;
+                lower_at += lower_bits as usize;
+                folded = each(folded, (upper << lower_bits) | lower);
+            }
+            if word_at >= upper_bits {
+                return folded;
+            }
+            word = self::word(self.bytes, word_at, upper_bits);
+            word_at += 64;
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod estimate;
 mod redis;
 mod registers;
 mod registers_body;
+mod runs;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -54,7 +55,7 @@ pub(crate) const CODES_LIMIT: usize = 5_800;
 /// # Ok::<(), headcount::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sketch(State<CODES_LIMIT>);
+pub struct Sketch(State);
 
 /// What a sketch holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

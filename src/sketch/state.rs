@@ -1,25 +1,26 @@
-//! What a sketch and a union have in common: codes up to a limit, then registers.
+//! What a sketch holds: codes up to a limit, then registers.
 
 use crate::error::Error;
 use crate::hash::IdHash;
+use crate::sketch::CODES_LIMIT;
 use crate::sketch::blob::Body;
 use crate::sketch::code::Code;
 use crate::sketch::code_set::CodeSet;
 use crate::sketch::estimate::Estimate;
 use crate::sketch::registers::Registers;
 
-/// At most `LIMIT` codes, or registers.
+/// At most [`CODES_LIMIT`] codes, or registers.
 ///
-/// Which of the two depends on the set alone: more than `LIMIT` codes, or registers among what was united, make registers. The
+/// Which of the two depends on the set alone: more than [`CODES_LIMIT`] codes, or registers among what was united, make registers. The
 /// number of codes never falls when a set grows, so the order of inserts and unions cannot show. (The length of the encoded
 /// codes would not do as the limit: a code whose tail rises can shorten it.)
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum State<const LIMIT: usize> {
+pub(super) enum State {
     Codes(CodeSet),
     Registers(Box<Registers>),
 }
 
-impl<const LIMIT: usize> State<LIMIT> {
+impl State {
     pub(super) fn new() -> Self {
         Self::Codes(CodeSet::new())
     }
@@ -31,7 +32,7 @@ impl<const LIMIT: usize> State<LIMIT> {
             Self::Registers(registers) => registers.insert(hash),
             Self::Codes(codes) => {
                 let changed = codes.insert(Code::of(hash));
-                if codes.exceeds(LIMIT) {
+                if codes.len() > CODES_LIMIT {
                     self.with_registers(|_| ());
                 }
                 changed
@@ -61,16 +62,16 @@ impl<const LIMIT: usize> State<LIMIT> {
     }
 
     /// Adds all that another state stands for; returns whether this one changed.
-    pub(super) fn unite<const OTHER: usize>(&mut self, other: &State<OTHER>) -> bool {
+    pub(super) fn unite(&mut self, other: &Self) -> bool {
         match other {
-            State::Codes(codes) => self.unite_codes(codes.len(), || codes.ascending()),
-            State::Registers(registers) => self.unite_registers(registers),
+            Self::Codes(codes) => self.unite_codes(codes.len(), || codes.ascending()),
+            Self::Registers(registers) => self.unite_registers(registers),
         }
     }
 
     /// Adds what a blob stands for; returns whether the state changed. An error leaves the state as it was.
     pub(super) fn unite_blob(&mut self, blob: &[u8]) -> Result<bool, Error> {
-        Ok(match Body::parse(blob)? {
+        Ok(match Body::parse(blob, |_| ())? {
             Body::Codes(codes) => self.unite_codes(codes.len(), || codes.iter()),
             Body::Registers(registers) => {
                 let switches = matches!(self, Self::Codes(_));
@@ -103,7 +104,7 @@ impl<const LIMIT: usize> State<LIMIT> {
         let mut changed = false;
         if let Self::Codes(mine) = self {
             // One code above the limit makes registers; more than that never enter.
-            let room = (LIMIT + 1).saturating_sub(mine.len());
+            let room = (CODES_LIMIT + 1).saturating_sub(mine.len());
             mine.reserve(len.min(room));
             if mine.len() == 0 && len < room {
                 mine.fill(codes());
@@ -111,11 +112,11 @@ impl<const LIMIT: usize> State<LIMIT> {
             }
             for code in codes() {
                 changed |= mine.insert(code);
-                if mine.exceeds(LIMIT) {
+                if mine.len() > CODES_LIMIT {
                     break;
                 }
             }
-            if !mine.exceeds(LIMIT) {
+            if mine.len() <= CODES_LIMIT {
                 return changed;
             }
         }

@@ -1,50 +1,116 @@
 //! The union of many stored sketches, for one answer.
 
 use crate::error::Error;
+use crate::sketch::blob::Body;
 use crate::sketch::estimate::Estimate;
-use crate::sketch::state::State;
-#[cfg(test)]
-use crate::sketch::{CODES_LIMIT, Sketch};
+use crate::sketch::registers::Registers;
+use crate::sketch::runs::Runs;
+use crate::sketch::state::registers_of;
 
-/// The most codes that a union keeps before it turns to registers; they take 2 MiB.
+/// The most distinct codes that a union counts; one more and it has registers.
 pub(crate) const UNION_CODES_LIMIT: usize = 262_144;
+/// The most codes that a union collects before it drops repeated ones, and those of one more sketch; they take 4 MiB.
+const COLLECTED_LIMIT: usize = 4 * UNION_CODES_LIMIT;
 
 /// A union for an answer, not for the store: it keeps codes as long as all that was united has codes, far beyond the limit of
 /// a stored sketch. So 28 days of up to 5,800 users each are counted to 0.02 % instead of 0.8 %.
 ///
-/// Identifiers chosen so that their codes crowd make it turn to registers early, which bounds the time.
+/// Codes are collected as they come and counted once, by the estimate. It depends on the set alone, whatever identifiers somebody
+/// chose and however often they come.
 #[derive(Clone, Debug)]
-pub(crate) struct Union(State<UNION_CODES_LIMIT>);
+pub(crate) struct Union(State);
+
+#[derive(Clone, Debug)]
+enum State {
+    Codes(Runs),
+    Registers(Box<Registers>),
+}
 
 impl Union {
     pub(crate) fn new() -> Self {
-        Self(State::new())
+        Self(State::Codes(Runs::default()))
     }
 
-    /// Adds what a sketch stands for.
-    #[cfg(test)]
-    pub(crate) fn unite(&mut self, sketch: &Sketch) {
-        self.0.unite(&sketch.0);
-    }
-
-    /// Adds what a blob stands for.
+    /// Adds what a blob stands for. Costs 2-3 ns a code, or 1 µs for registers, beyond the checksum.
     ///
     /// # Errors
     ///
     /// [`crate::error::ErrorKind::Sketch`] if the bytes are no sketch; the union is then as before.
     pub(crate) fn unite_blob(&mut self, blob: &[u8]) -> Result<(), Error> {
-        self.0.unite_blob(blob).map(drop)
+        let mut runs = match &mut self.0 {
+            State::Codes(runs) => Some(runs),
+            State::Registers(_) => None,
+        };
+        let body = Body::parse(blob, |code| {
+            if let Some(runs) = &mut runs {
+                runs.push(code);
+            }
+        });
+        match (body, &mut self.0) {
+            (Ok(Body::Codes(_)), State::Codes(runs)) => {
+                runs.end();
+                if runs.len() > COLLECTED_LIMIT {
+                    self.drop_repeated();
+                }
+            }
+            (Ok(Body::Codes(codes)), State::Registers(registers)) => {
+                for code in codes.iter() {
+                    registers.raise(code.register(), code.rank());
+                }
+            }
+            (Ok(Body::Registers(body)), State::Codes(runs)) => {
+                let mut registers = registers_of(runs.iter());
+                body.raise(&mut registers);
+                self.0 = State::Registers(registers);
+            }
+            (Ok(Body::Registers(body)), State::Registers(registers)) => {
+                body.raise(registers);
+            }
+            (Err(error), State::Codes(runs)) => {
+                runs.undo();
+                return Err(error);
+            }
+            (Err(error), State::Registers(_)) => return Err(error),
+        }
+        Ok(())
     }
 
+    /// Counts: 2-5 ns a code that was added, or 6-10 µs for registers.
     pub(crate) fn estimate(&self) -> Estimate {
-        self.0.estimate()
+        match &self.0 {
+            State::Codes(runs) => match runs.distinct() {
+                codes if codes > UNION_CODES_LIMIT => Estimate::of_registers(&registers_of(runs.iter())),
+                codes => Estimate::of_codes(codes),
+            },
+            State::Registers(registers) => Estimate::of_registers(registers),
+        }
+    }
+
+    /// Keeps one code of each index; too many of them become registers.
+    #[cold]
+    fn drop_repeated(&mut self) {
+        if let State::Codes(runs) = &mut self.0 {
+            runs.drop_repeated();
+            if runs.len() > UNION_CODES_LIMIT {
+                self.0 = State::Registers(registers_of(runs.iter()));
+            }
+        }
     }
 
     /// The union as a sketch that can be stored; equal to uniting the sketches themselves.
     #[cfg(test)]
-    pub(crate) fn into_sketch(self) -> Sketch {
-        let mut state = State::<CODES_LIMIT>::new();
-        state.unite(&self.0);
-        Sketch(state)
+    pub(super) fn into_sketch(self) -> super::Sketch {
+        use crate::sketch::state::State as Stored;
+
+        super::Sketch(match self.0 {
+            State::Registers(registers) => Stored::Registers(registers),
+            State::Codes(runs) => {
+                let mut stored = Stored::new();
+                for code in runs.iter() {
+                    stored.insert(code.sample_hash());
+                }
+                stored
+            }
+        })
     }
 }

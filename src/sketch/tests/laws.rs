@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use crate::hash::IdHash;
+use crate::sketch::estimate::Estimate;
 use crate::sketch::testing::Random;
 use crate::sketch::tests::sketch_of;
 use crate::sketch::union::{UNION_CODES_LIMIT, Union};
@@ -49,7 +50,6 @@ proptest! {
         let mut answer = Union::new();
         for part in [&z, &x, &y, &x] {
             from_blobs.unite_blob(&part.encode()).unwrap();
-            answer.unite(part);
             answer.unite_blob(&part.encode()).unwrap();
         }
         for united in [left, right_first, from_blobs, answer.into_sketch()] {
@@ -149,19 +149,61 @@ fn union_falls_to_registers_at_its_own_limit() {
 }
 
 #[test]
-fn union_of_crowded_codes_falls_to_registers_in_time() {
+fn union_of_chosen_codes_is_counted_as_any_other() {
     let mut union = Union::new();
     let mut all = Sketch::new();
-    // Neighbouring indexes, which share a home until the table is large.
+    // Neighbouring indexes.
     for day in 0..45_u64 {
         let chosen: Vec<_> = (0..5_800).map(|id| (1 << 20) + id * 45 + day).collect();
         let part = sketch_of(&chosen);
         union.unite_blob(&part.encode()).unwrap();
         all.unite(&part);
     }
-    let estimate = union.estimate();
-    assert!(estimate.standard_error >= 0.008 * estimate.value, "{estimate:?}");
+    assert_eq!(union.estimate(), Estimate::of_codes(45 * 5_800));
     assert_eq!(union.into_sketch(), all);
+}
+
+#[test]
+fn union_of_years_of_the_same_users_stays_with_codes() {
+    let mut random = Random::from_seed(9);
+    let users: Vec<_> = (0..30_000)
+        .map(|id| if id % 100 == 0 { random.next() & !0x1ff_c000 } else { random.next() })
+        .collect();
+    let mut union = Union::new();
+    let mut all = Sketch::new();
+    let mut indexes = BTreeSet::new();
+    for _ in 0..500 {
+        let day: Vec<_> = (0..5_000).map(|_| users[random.below(users.len())]).collect();
+        indexes.extend(day.iter().map(|hash| hash & 0x1ff_ffff));
+        let part = sketch_of(&day);
+        union.unite_blob(&part.encode()).unwrap();
+        all.unite(&part);
+    }
+    assert_eq!(union.estimate(), Estimate::of_codes(indexes.len()));
+    assert_eq!(union.into_sketch(), all);
+}
+
+#[test]
+fn damaged_blob_leaves_a_union_as_it_was() {
+    let mut random = Random::from_seed(10);
+    let mut union = Union::new();
+    let mut expected = Sketch::new();
+    for ids in [100, 3_000, 20_000, 50] {
+        let part = random.sketch(ids);
+        let mut damaged = random.sketch(1_000).encode();
+        damaged[900] ^= 1;
+        union.unite_blob(&part.encode()).unwrap();
+        union.unite_blob(&damaged).unwrap_err();
+        // A checksum that is right, over codes too many for their header.
+        damaged[4] ^= 3;
+        damaged.truncate(damaged.len() - 4);
+        let checksum = crc32c::crc32c(&damaged);
+        damaged.extend(checksum.to_le_bytes());
+        union.unite_blob(&damaged).unwrap_err();
+        expected.unite(&part);
+        assert_eq!(union.clone().into_sketch(), expected);
+        assert!(union.estimate().value <= 1.02 * expected.estimate().value);
+    }
 }
 
 #[test]
