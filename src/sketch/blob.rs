@@ -13,7 +13,6 @@
 //! A state has one encoding, and nothing else decodes.
 
 use crate::error::{Error, ErrorKind};
-use crate::sketch::code::Code;
 use crate::sketch::codes_body::{self, CodesBody};
 use crate::sketch::registers::INDEX_BITS;
 use crate::sketch::registers_body::{self, RegistersBody};
@@ -42,9 +41,9 @@ pub(super) enum Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// Validates a blob from the first to the last byte; allocates nothing. Codes are shown as they are read, in ascending order:
+    /// Validates a blob from the first to the last byte; allocates nothing. The bits of codes are shown as they are read, in ascending order:
     /// they hold only if it succeeds.
-    pub(super) fn parse(blob: &'a [u8], show: impl FnMut(Code)) -> Result<Self, Error> {
+    pub(super) fn parse(blob: &'a [u8], show: impl FnMut(&[u32])) -> Result<Self, Error> {
         let Some((&[magic, version, form, hash_id, low, high], rest)) =
             blob.split_first_chunk::<HEADER_BYTES>()
         else {

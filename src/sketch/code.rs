@@ -6,7 +6,7 @@ use crate::sketch::registers::INDEX_BITS;
 /// Bits of index in a code; linear counting over `2^25` cells is what makes small sets precise.
 pub(super) const CODE_INDEX_BITS: u32 = 25;
 /// The low bits of a code, which hold the tail.
-const TAIL_BITS: u32 = 7;
+pub(super) const TAIL_BITS: u32 = 7;
 const TAIL_MASK: u32 = (1 << TAIL_BITS) - 1;
 /// Hash bits above the index; the zeros that they end in, plus one, are a tail.
 const REST_BITS: u32 = 64 - CODE_INDEX_BITS;

@@ -13,7 +13,7 @@
 use crate::error::Error;
 use crate::sketch::CODES_LIMIT;
 use crate::sketch::blob::{CHECKSUM_BYTES, damaged};
-use crate::sketch::code::{CODE_INDEX_BITS, Code, MAX_TAIL, needs_tail};
+use crate::sketch::code::{CODE_INDEX_BITS, Code, MAX_TAIL, TAIL_BITS, needs_tail};
 use crate::sketch::code_set::CodeSet;
 
 /// The lower part of an index is read in a window of this many bits, which begin within the first byte.
@@ -33,9 +33,9 @@ pub(super) struct CodesBody<'a> {
 }
 
 impl<'a> CodesBody<'a> {
-    /// Validates `len` codes that fill all but the last [`CHECKSUM_BYTES`] bytes, and shows them as it reads them, in order: they
+    /// Validates `len` codes that fill all but the last [`CHECKSUM_BYTES`] bytes, and shows their bits as it reads them, in order: they
     /// hold only if it succeeds.
-    pub(super) fn parse(len: usize, bytes: &'a [u8], mut show: impl FnMut(Code)) -> Result<Self, Error> {
+    pub(super) fn parse(len: usize, bytes: &'a [u8], mut show: impl FnMut(&[u32])) -> Result<Self, Error> {
         if len > CODES_LIMIT {
             return Err(damaged(format_args!(
                 "it has {len} codes, more than {CODES_LIMIT} become registers"
@@ -60,19 +60,25 @@ impl<'a> CodesBody<'a> {
         }
         let body = Self { layout, bytes };
         let (mut next, mut found, mut tailed, mut ascends) = (0, 0, 0, true);
-        body.indexes().for_each(|index| {
-            ascends &= index >= next;
-            next = index + 1;
-            found += 1;
-            let mut tail = 0;
-            if needs_tail(index) {
-                tail = tails.get(tailed).copied().map_or(0, u32::from);
-                tailed += 1;
+        let mut indexes = body.indexes();
+        while let Some(some) = indexes.refill() {
+            let steps = some.iter().zip(some.iter().skip(1));
+            ascends &=
+                steps.fold(some.first().is_none_or(|first| *first >= next), |all, (a, b)| all & (a < b));
+            next = some.last().map_or(next, |last| last.saturating_add(1));
+            found += some.len();
+            let first_tailed = tailed;
+            if some.first().is_some_and(|first| needs_tail(*first)) {
+                tailed += some.iter().filter(|index| needs_tail(**index)).count();
             }
-            if let Some(code) = Code::from_parts(index, tail) {
-                show(code);
+            for bits in &mut *some {
+                *bits <<= TAIL_BITS;
             }
-        });
+            for (bits, tail) in some.iter_mut().zip(tails.get(first_tailed..tailed).unwrap_or_default()) {
+                *bits |= u32::from(*tail);
+            }
+            show(some);
+        }
         if found != len {
             return Err(damaged(format_args!("it has {found} codes, its header says {len}")));
         }
@@ -101,7 +107,15 @@ impl<'a> CodesBody<'a> {
     }
 
     fn indexes(&self) -> Indexes<'a> {
-        Indexes { layout: self.layout, bytes: self.bytes, word: 0, word_at: 0, read: 0 }
+        Indexes {
+            layout: self.layout,
+            bytes: self.bytes,
+            word_at: 0,
+            read: 0,
+            some: [0; 64],
+            at: 0,
+            filled: 0,
+        }
     }
 }
 
@@ -165,10 +179,41 @@ impl Layout {
 struct Indexes<'a> {
     layout: Layout,
     bytes: &'a [u8],
-    /// What is left of the 64 upper bits that end at `word_at`.
-    word: u64,
+    /// The upper bits and the indexes that are read.
     word_at: usize,
     read: usize,
+    /// The indexes of one word of upper bits, from `at` on not yet taken.
+    some: [u32; 64],
+    at: usize,
+    filled: usize,
+}
+
+impl Indexes<'_> {
+    /// The next indexes, as many as one word of upper bits has.
+    #[inline]
+    fn refill(&mut self) -> Option<&mut [u32]> {
+        let Layout { lower_bits, upper_bits, .. } = self.layout;
+        let mut filled = 0;
+        while filled == 0 && self.word_at < upper_bits {
+            let mut word = word(self.bytes, self.word_at, upper_bits);
+            let mut lower_at = upper_bits + self.read * lower_bits as usize;
+            while word != 0 {
+                let place = self.word_at + word.trailing_zeros() as usize;
+                word &= word - 1;
+                let window = self.bytes.get(lower_at / 8..).and_then(|rest| rest.first_chunk())?;
+                let lower = (u32::from_le_bytes(*window) >> (lower_at % 8)) & self.layout.lower_mask();
+                #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 2^14 upper bits")]
+                let upper = (place - self.read - filled) as u32;
+                *self.some.get_mut(filled)? = (upper << lower_bits) | lower;
+                lower_at += lower_bits as usize;
+                filled += 1;
+            }
+            self.word_at += 64;
+            self.read += filled;
+        }
+        (self.at, self.filled) = (0, filled);
+        self.some.get_mut(..filled).filter(|some| !some.is_empty())
+    }
 }
 
 impl Iterator for Indexes<'_> {
@@ -176,51 +221,12 @@ impl Iterator for Indexes<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<u32> {
-        while self.word == 0 {
-            if self.word_at >= self.layout.upper_bits {
-                return None;
-            }
-            self.word = word(self.bytes, self.word_at, self.layout.upper_bits);
-            self.word_at += 64;
+        if self.at == self.filled {
+            self.refill()?;
         }
-        let place = self.word_at - 64 + self.word.trailing_zeros() as usize;
-        self.word &= self.word - 1;
-        let lower_at = self.layout.upper_bits + self.read * self.layout.lower_bits as usize;
-        let window = self.bytes.get(lower_at / 8..).and_then(|rest| rest.first_chunk())?;
-        let lower = (u32::from_le_bytes(*window) >> (lower_at % 8)) & self.layout.lower_mask();
-        #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 2^14 upper bits")]
-        let upper = (place - self.read) as u32;
-        self.read += 1;
-        Some((upper << self.layout.lower_bits) | lower)
-    }
-
-    /// The same, in loops of its own: a word of upper bits after another, with nothing to keep between two indexes.
-    #[inline]
-    fn fold<B, F: FnMut(B, u32) -> B>(self, init: B, mut each: F) -> B {
-        let Layout { lower_bits, upper_bits, .. } = self.layout;
-        let Self { mut word, mut word_at, mut read, .. } = self;
-        let mut lower_at = upper_bits + read * lower_bits as usize;
-        let mut folded = init;
-        loop {
-            while word != 0 {
-                let place = word_at - 64 + word.trailing_zeros() as usize;
-                word &= word - 1;
-                let Some(window) = self.bytes.get(lower_at / 8..).and_then(|rest| rest.first_chunk()) else {
-                    return folded;
-                };
-                let lower = (u32::from_le_bytes(*window) >> (lower_at % 8)) & self.layout.lower_mask();
-                #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 2^14 upper bits")]
-                let upper = (place - read) as u32;
-                read += 1;
-                lower_at += lower_bits as usize;
-                folded = each(folded, (upper << lower_bits) | lower);
-            }
-            if word_at >= upper_bits {
-                return folded;
-            }
-            word = self::word(self.bytes, word_at, upper_bits);
-            word_at += 64;
-        }
+        let index = self.some.get(self.at).copied();
+        self.at += 1;
+        index
     }
 }
 

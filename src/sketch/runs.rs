@@ -22,10 +22,10 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Adds a code to the run that has not ended.
+    /// Adds codes, as their bits, to the run that has not ended.
     #[inline]
-    pub(super) fn push(&mut self, code: Code) {
-        self.codes.push(code.bits());
+    pub(super) fn extend(&mut self, codes: &[u32]) {
+        self.codes.extend_from_slice(codes);
     }
 
     /// Ends a run.
@@ -167,7 +167,7 @@ mod tests {
                 run.insert(index, tail);
             }
             for (index, tail) in run {
-                all.push(Code::from_parts(index, tail).unwrap());
+                all.extend(&[Code::from_parts(index, tail).unwrap().bits()]);
                 let known = largest.entry(index).or_insert(tail);
                 *known = tail.max(*known);
             }
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn undoing_leaves_the_runs_before() {
         let (mut runs, largest) = runs_of(2, 3, 100, |bits| bits as u32);
-        runs.push(Code::from_parts(1 << 20, 0).unwrap());
+        runs.extend(&[Code::from_parts(1 << 20, 0).unwrap().bits()]);
         runs.undo();
         runs.end();
         assert_eq!((runs.distinct(), runs.ends.len()), (largest.len(), 3));

@@ -37,15 +37,10 @@ impl Union {
     ///
     /// [`crate::error::ErrorKind::Sketch`] if the bytes are no sketch; the union is then as before.
     pub(crate) fn unite_blob(&mut self, blob: &[u8]) -> Result<(), Error> {
-        let mut runs = match &mut self.0 {
-            State::Codes(runs) => Some(runs),
-            State::Registers(_) => None,
+        let body = match &mut self.0 {
+            State::Codes(runs) => Body::parse(blob, |codes| runs.extend(codes)),
+            State::Registers(_) => Body::parse(blob, |_| ()),
         };
-        let body = Body::parse(blob, |code| {
-            if let Some(runs) = &mut runs {
-                runs.push(code);
-            }
-        });
         match (body, &mut self.0) {
             (Ok(Body::Codes(_)), State::Codes(runs)) => {
                 runs.end();
