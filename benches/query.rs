@@ -1,7 +1,9 @@
-//! The cost of an answer from a file that the system has in memory, with `hyperloglogplus` in turns: microseconds, medians of the rounds.
+//! The cost of an answer from a file that the system has in memory, with `hyperloglogplus` in turns: microseconds a metric, medians
+//! of the rounds.
 //!
-//! Ours is `Reader::value` as a host calls it: SQL, checksums, validation, union and estimate. The crate's part is the union and the
-//! count alone, of sketches that it has in memory already; reading and decoding them would come on top.
+//! Ours is `Reader::value` as a host calls it: SQL, checksums, validation, union and estimate. The crate's sketches are blobs in a
+//! SQLite file too, those of a metric side by side, which is faster to read than ours and slower to write; postcard decodes them.
+//! An argument picks the cases whose names contain it.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -22,6 +24,7 @@ use headcount::{
 };
 use hyperloglogplus::{HyperLogLog, HyperLogLogPlus};
 use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
 
 /// 2026-11-22, 00:00 UTC.
 const TODAY_UNIX_SECONDS: i64 = 1_795_305_600;
@@ -35,123 +38,99 @@ const POOL: usize = 32;
 struct Scale {
     rounds: usize,
     metrics: usize,
+    large_metrics: usize,
     year: i64,
 }
 
 fn main() {
     // `cargo test` runs benches too; there one small round shows that they work.
     let scale = match std::env::args().any(|argument| argument == "--bench") {
-        true => Scale { rounds: 11, metrics: 1_000, year: 365 },
-        false => Scale { rounds: 1, metrics: 3, year: 30 },
+        true => Scale { rounds: 11, metrics: 1_000, large_metrics: 200, year: 365 },
+        false => Scale { rounds: 1, metrics: 3, large_metrics: 3, year: 30 },
     };
-    println!("{:<44}{:>12}{:>18}{:>8}", "µs", "headcount", "hyperloglogplus", "ratio");
-    let pool: Vec<_> = (0..POOL).map(|number| identifiers(number as u64, LARGE_USERS)).collect();
-    let folder = tempfile::tempdir().unwrap();
-
-    let blobs: Vec<_> = pool.iter().map(|ids| ours_of(ids).encode()).collect();
-    let rivals: Vec<_> = pool.iter().map(|ids| theirs_of(ids)).collect();
-    let dense = Stored::new(&folder.path().join("dense.db"), scale.metrics, 28, |metric, day| {
-        blobs[(metric * 7 + day) % POOL].clone()
-    });
-    let rival = |metric: usize, days: usize| {
-        let mut all = rivals[metric * 7 % POOL].clone();
-        (1..days).for_each(|day| all.merge(&rivals[(metric * 7 + day) % POOL]).unwrap());
-        all.count()
-    };
-    one(&scale, "one metric, 28 large days", &dense, Some(28), |metric| rival(metric, 28));
-    every(&scale, "all metrics, 28 large days", &dense, |metric| rival(metric, 28));
-
+    println!("{:<44}{:>12}{:>18}{:>8}", "µs a metric", "headcount", "hyperloglogplus", "ratio");
+    let pool: Vec<_> = (0..POOL).map(|seed| Blobs::of(&identifiers(seed as u64, LARGE_USERS))).collect();
+    let large = |metric: usize, day: usize| pool[(metric * 7 + day) % POOL].clone();
     let small = |metric: usize, day: usize| {
         let users = identifiers((metric * 1_000 + day) as u64, LARGE_USERS / (metric + 1));
         // Half of them come every day.
         let steady = identifiers(metric as u64, LARGE_USERS / (metric + 1) / 2);
-        [steady, users].concat()
+        Blobs::of(&[steady, users].concat())
     };
-    let skewed = Stored::new(&folder.path().join("skewed.db"), scale.metrics, 28, |metric, day| {
-        ours_of(&small(metric, day)).encode()
-    });
-    let rivals: Vec<Vec<_>> = (0..scale.metrics)
-        .map(|metric| (0..28).map(|day| theirs_of(&small(metric, day))).collect())
-        .collect();
-    let rival = |metric: usize| {
-        let mut all = rivals[metric][0].clone();
-        rivals[metric][1..].iter().for_each(|day| all.merge(day).unwrap());
-        all.count()
-    };
-    every(&scale, "all metrics, 28 days, skewed", &skewed, rival);
+    case(&scale, "28 large days", scale.large_metrics, 28, Some(28), large);
+    case(&scale, "28 days, 30,000 to 30 users a metric", scale.metrics, 28, Some(28), small);
     for users in [10, 100, 1_000, 5_000] {
-        let store = Stored::new(&folder.path().join(format!("{users}.db")), 20, 28, |metric, day| {
-            ours_of(&identifiers((metric * 1_000 + day) as u64, users)).encode()
-        });
-        let rivals: Vec<_> = (0..28).map(|day| theirs_of(&identifiers(1_000 + day as u64, users))).collect();
-        let rival = |_| {
-            let mut all = rivals[0].clone();
-            rivals[1..].iter().for_each(|day| all.merge(day).unwrap());
-            all.count()
-        };
-        one(&scale, &format!("one metric, 28 days of {users} users"), &store, Some(28), rival);
+        let of_users =
+            |metric: usize, day: usize| Blobs::of(&identifiers((metric * 1_000 + day) as u64, users));
+        case(&scale, &format!("28 days of {users} users"), 20, 28, Some(28), of_users);
     }
-
-    let rivals: Vec<_> = pool.iter().map(|ids| theirs_of(ids)).collect();
-    let long = Stored::new(&folder.path().join("long.db"), 20, scale.year, |metric, day| {
-        blobs[(metric * 7 + day) % POOL].clone()
+    case(&scale, "a year of large days", 20, scale.year, Some(scale.year as u32), large);
+    case(&scale, "a year of 100 users", 20, scale.year, Some(scale.year as u32), |metric, day| {
+        Blobs::of(&identifiers((metric * 1_000 + day) as u64, 100))
     });
-    let rival = |metric: usize, days: usize| {
-        let mut all = rivals[metric * 7 % POOL].clone();
-        (1..days).for_each(|day| all.merge(&rivals[(metric * 7 + day) % POOL]).unwrap());
-        all.count()
-    };
-    one(&scale, "one metric, a year of large days", &long, Some(scale.year as u32), |metric| {
-        rival(metric, scale.year as usize)
-    });
-    one(&scale, "one metric, all time", &long, None, |metric| rival(metric, 1));
+    case(&scale, "all time, large", 20, scale.year, None, large);
 }
 
-/// Different metrics one after another.
-fn one(scale: &Scale, what: &str, stored: &Stored, days: Option<u32>, rival: impl Fn(usize) -> f64) {
-    const ASKED: usize = 20;
-    let metrics: Vec<_> = (0..ASKED).map(|number| number * 41 % stored.metrics).collect();
+/// All metrics one after another, ours and the rival's in turns.
+fn case(
+    scale: &Scale,
+    what: &str,
+    metrics: usize,
+    days: i64,
+    asked: Option<u32>,
+    blobs: impl Fn(usize, usize) -> Blobs,
+) {
+    if std::env::args().skip(1).any(|wanted| !wanted.starts_with('-') && !what.contains(&wanted)) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let stored = Stored::new(folder.path(), metrics, days, blobs);
+    let rounds = if metrics > 20 { scale.rounds.div_ceil(2) } else { scale.rounds };
     let (ours, theirs) = in_turns(
-        scale.rounds,
+        rounds,
         || {
-            for metric in &metrics {
-                black_box(stored.value(*metric, days));
+            for metric in 0..metrics {
+                black_box(stored.value(metric, asked));
             }
         },
         || {
-            for metric in &metrics {
-                black_box(rival(*metric));
+            for metric in 0..metrics {
+                black_box(stored.rival(metric, asked));
             }
         },
     );
-    report(what, ours / ASKED as f64, theirs / ASKED as f64);
+    let (ours, theirs) = (ours / metrics as f64, theirs / metrics as f64);
+    println!("{what:<44}{ours:>12.1}{theirs:>18.1}{:>8.1}", theirs / ours);
 }
 
-fn every(scale: &Scale, what: &str, stored: &Stored, rival: impl Fn(usize) -> f64) {
-    let (ours, theirs) = in_turns(
-        scale.rounds.min(5),
-        || {
-            for metric in 0..stored.metrics {
-                black_box(stored.value(metric, Some(28)));
-            }
-        },
-        || {
-            for metric in 0..stored.metrics {
-                black_box(rival(metric));
-            }
-        },
-    );
-    report(what, ours, theirs);
+/// The same identifiers as bytes of ours and of the rival.
+#[derive(Clone)]
+struct Blobs {
+    ours: Vec<u8>,
+    theirs: Vec<u8>,
 }
 
-/// A store with one unique metric an event, and its reader.
+impl Blobs {
+    fn of(ids: &[u64]) -> Self {
+        let mut ours = Sketch::new();
+        let mut theirs = Rival::new(14, AsGiven(0)).unwrap();
+        for id in ids {
+            ours.add(&id.to_le_bytes());
+            theirs.insert(id);
+        }
+        Self { ours: ours.encode(), theirs: postcard::to_stdvec(&theirs).unwrap() }
+    }
+}
+
+/// A store with one unique metric an event, and its reader; the rival's blobs in a file of their own.
 struct Stored {
     reader: Reader,
-    metrics: usize,
+    rivals: Connection,
 }
 
 impl Stored {
-    fn new(path: &Path, metrics: usize, days: i64, blob: impl Fn(usize, usize) -> Vec<u8>) -> Self {
+    fn new(folder: &Path, metrics: usize, days: i64, blobs: impl Fn(usize, usize) -> Blobs) -> Self {
+        let path = &folder.join("store.db");
         let clock = ManualClock::new(Timestamp::from_unix_seconds(TODAY_UNIX_SECONDS));
         let definitions = (0..metrics).fold(Definitions::new(), |all, number| {
             let all = all.event(EventDefinition::new(name(number)).identifier("user")).unwrap();
@@ -160,8 +139,17 @@ impl Stored {
         });
         let builder = Store::builder(path).definitions(definitions).mode(Mode::Inline).clock(clock.clone());
         builder.open().unwrap().close().unwrap();
-        fill(path.to_owned(), metrics, days, blob);
-        Self { reader: Reader::open(path).unwrap().with_clock(clock), metrics }
+        let rivals = Connection::open(folder.join("rivals.db")).unwrap();
+        rivals
+            .execute_batch(
+                "PRAGMA journal_mode = WAL;
+                 CREATE TABLE blobs (metric INTEGER, day INTEGER, blob BLOB, PRIMARY KEY (metric, day)) WITHOUT ROWID;
+                 BEGIN",
+            )
+            .unwrap();
+        fill(path.to_owned(), &rivals, metrics, days, blobs);
+        rivals.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        Self { reader: Reader::open(path).unwrap().with_clock(clock), rivals }
     }
 
     fn value(&self, metric: usize, days: Option<u32>) -> f64 {
@@ -172,10 +160,29 @@ impl Stored {
         };
         self.reader.value(&query).unwrap().value.number().unwrap()
     }
+
+    /// For all time it has one sketch too.
+    fn rival(&self, metric: usize, days: Option<u32>) -> f64 {
+        let mut union = Rival::new(14, AsGiven(0)).unwrap();
+        let select = "SELECT blob FROM blobs WHERE metric = ?1 LIMIT ?2";
+        let mut select = self.rivals.prepare_cached(select).unwrap();
+        let mut rows = select.query(params![metric as i64, days.unwrap_or(1)]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let day: Rival = postcard::from_bytes(row.get_ref(0).unwrap().as_blob().unwrap()).unwrap();
+            union.merge(&day).unwrap();
+        }
+        union.count()
+    }
 }
 
 /// Writes the rows of the days before today, as if they had been united into the sketches of all time.
-fn fill(path: PathBuf, metrics: usize, days: i64, blob: impl Fn(usize, usize) -> Vec<u8>) {
+fn fill(
+    path: PathBuf,
+    rivals: &Connection,
+    metrics: usize,
+    days: i64,
+    blobs: impl Fn(usize, usize) -> Blobs,
+) {
     let mut connection = Connection::open(path).unwrap();
     let transaction = connection.transaction().unwrap();
     let first = DAY_BUCKETS + TODAY_UNIX_SECONDS / DAY_SECONDS - days;
@@ -192,7 +199,13 @@ fn fill(path: PathBuf, metrics: usize, days: i64, blob: impl Fn(usize, usize) ->
             .collect();
         for day in 0..days {
             for (metric, (count, unique)) in ids.iter().enumerate() {
-                let blob = blob(metric, day as usize);
+                let Blobs { ours: blob, theirs } = blobs(metric, day as usize);
+                let put_rival = "INSERT INTO blobs VALUES (?1, ?2, ?3)";
+                rivals
+                    .prepare_cached(put_rival)
+                    .unwrap()
+                    .execute(params![metric as i64, day, theirs])
+                    .unwrap();
                 put.execute(params![first + day, unique, blob]).unwrap();
                 if day == 0 {
                     put.execute(params![0, unique, blob]).unwrap();
@@ -231,24 +244,6 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-fn report(what: &str, ours: f64, theirs: f64) {
-    println!("{what:<44}{ours:>12.1}{theirs:>18.1}{:>8.1}", theirs / ours);
-}
-
-fn ours_of(ids: &[u64]) -> Sketch {
-    let mut sketch = Sketch::new();
-    for id in ids {
-        sketch.add(&id.to_le_bytes());
-    }
-    sketch
-}
-
-fn theirs_of(ids: &[u64]) -> HyperLogLogPlus<u64, AsGiven> {
-    let mut sketch = HyperLogLogPlus::new(14, AsGiven(0)).unwrap();
-    ids.iter().for_each(|id| sketch.insert(id));
-    sketch
-}
-
 /// Random numbers (SplitMix64) that replay from a seed.
 fn identifiers(seed: u64, count: usize) -> Vec<u64> {
     let mut state = seed.wrapping_add(1).wrapping_mul(0x2545_f491_4f6c_dd1d);
@@ -262,8 +257,10 @@ fn identifiers(seed: u64, count: usize) -> Vec<u64> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
+type Rival = HyperLogLogPlus<u64, AsGiven>;
+
 /// Takes a random number for its own hash.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct AsGiven(u64);
 
 impl BuildHasher for AsGiven {
