@@ -8,7 +8,7 @@ use crate::report::query::{Answer, Query, Span, Value};
 use crate::sketch::union::Union;
 use crate::storage::batch::SeriesId;
 use crate::storage::sum::Sum;
-use crate::storage::{self, Series, Snapshot};
+use crate::storage::{self, Extent, Series, Snapshot};
 use crate::time::bucket::{Bucket, Day, HOURS_PER_DAY, Hour, SECONDS_PER_DAY, SECONDS_PER_HOUR};
 use crate::time::range::{TimeRange, Unit};
 use crate::time::timestamp::Timestamp;
@@ -21,10 +21,8 @@ pub(crate) struct Evaluation<'a> {
     snapshot: &'a dyn Snapshot,
     kind: RuleKind,
     series: Vec<Asked>,
-    /// The days that have data: a range of decades is not searched bucket by bucket.
-    days: Option<(u32, u32)>,
-    kept_from: (u32, u32),
-    freshness: Option<Timestamp>,
+    /// It has the days that have data: a range of decades is not searched bucket by bucket.
+    extent: Extent,
     now: Timestamp,
     clock_now: Timestamp,
     /// The instant that the question is asked for, if not now.
@@ -55,9 +53,7 @@ impl<'a> Evaluation<'a> {
             snapshot,
             kind,
             series,
-            days: snapshot.day_span()?,
-            kept_from: snapshot.kept_from()?,
-            freshness: snapshot.committed_at()?,
+            extent: snapshot.extent()?,
             now: query.as_of.unwrap_or(clock_now),
             clock_now,
             as_of: query.as_of.filter(|as_of| *as_of < clock_now),
@@ -89,7 +85,7 @@ impl<'a> Evaluation<'a> {
             ));
         }
         let range = match span {
-            Span::AllTime => match self.days {
+            Span::AllTime => match self.extent.days {
                 None => return Ok(Vec::new()),
                 Some((first, last)) => {
                     let last = self.as_of.map_or(last, |as_of| last.min(Day::of(as_of).index()));
@@ -230,10 +226,10 @@ impl<'a> Evaluation<'a> {
 
     /// The part of the range that can have data: between the first and the last day of the store, and before `as_of`.
     fn held(&self, range: TimeRange) -> Option<TimeRange> {
-        let (first, last) = self.days?;
+        let (first, last) = self.extent.days?;
         let end = Day::from_index(last).start().plus_seconds(SECONDS_PER_DAY);
         let first_kept =
-            if self.kept_from == (0, 0) { Day::from_index(first).start() } else { Timestamp::EPOCH };
+            if self.extent.kept_from == (0, 0) { Day::from_index(first).start() } else { Timestamp::EPOCH };
         let mut to = range.to().min(end);
         if let Some(as_of) = self.as_of {
             let step = self.step_seconds();
@@ -249,7 +245,7 @@ impl<'a> Evaluation<'a> {
         hours: &[Hour],
         days: &std::ops::Range<u32>,
     ) -> Result<(), Error> {
-        let (hours_from, days_from) = self.kept_from;
+        let (hours_from, days_from) = self.extent.kept_from;
         let hour_gone = hours.first().is_some_and(|hour| hour.index() < hours_from);
         let day_gone = !days.is_empty() && days.start < days_from;
         if !hour_gone && !day_gone {
@@ -298,7 +294,7 @@ impl<'a> Evaluation<'a> {
             }
             Total::PerValue(properties) => (Value::PerValue(properties), 0.0),
         };
-        Answer { value, standard_error, window, since, partial, freshness: self.freshness }
+        Answer { value, standard_error, window, since, partial, freshness: self.extent.committed_at }
     }
 }
 

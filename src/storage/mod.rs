@@ -132,14 +132,8 @@ pub(crate) trait Snapshot: Survey {
         show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<(), Error>;
 
-    /// The first and the last day with events: each event has its total, so that no other table reaches further.
-    fn day_span(&self) -> Result<Option<(u32, u32)>, Error>;
-
-    /// When the newest batch was cut.
-    fn committed_at(&self) -> Result<Option<Timestamp>, Error>;
-
-    /// The first hour and the first day whose buckets retention has kept; 0 when all are.
-    fn kept_from(&self) -> Result<(u32, u32), Error>;
+    /// How far the store reaches.
+    fn extent(&self) -> Result<Extent, Error>;
 
     /// The definitions and the rules recorded besides, as [`Writer::keep_definitions`] was given them.
     fn definitions(&self) -> Result<Option<(String, String)>, Error>;
@@ -157,6 +151,17 @@ pub(crate) trait Snapshot: Survey {
 
     /// How many rows and bytes the store has.
     fn sizes(&self) -> Result<Sizes, Error>;
+}
+
+/// How far a store reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Extent {
+    /// The first and the last day with events: each event has its total, so that no other table reaches further.
+    pub(crate) days: Option<(u32, u32)>,
+    /// The first hour and the first day whose buckets retention has kept; 0 when all are.
+    pub(crate) kept_from: (u32, u32),
+    /// When the newest batch was cut.
+    pub(crate) committed_at: Option<Timestamp>,
 }
 
 /// The name that the overflow value of a per-value series has in answers; no value of an event is ever this text.

@@ -18,7 +18,7 @@ impl Checking<'_> {
     pub(super) fn check_all_time(&mut self) -> Result<(), Error> {
         let all_time = Bucket::ALL_TIME..Bucket::ALL_TIME.next();
         let snapshot = self.snapshot;
-        let are_all_kept = snapshot.kept_from()?.1 == 0;
+        let are_all_kept = snapshot.extent()?.kept_from.1 == 0;
         let mut counts = Vec::new();
         snapshot.counts(all_time.clone(), &mut |series, count| counts.push((series, count)))?;
         let mut wholes = BTreeMap::new();

@@ -107,7 +107,7 @@ impl<'a> Checking<'a> {
     }
 
     fn hours_are_kept(&self, day: Day) -> Result<bool, Error> {
-        Ok(self.snapshot.kept_from()?.0 <= day.first_hour().index())
+        Ok(self.snapshot.extent()?.kept_from.0 <= day.first_hour().index())
     }
 
     /// Checks the counts of the day; returns how often each event happened on it.

@@ -13,9 +13,9 @@ use crate::storage::mark::Mark;
 use crate::storage::sqlite::SharedConnection;
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::schema::kind_code;
-use crate::storage::sqlite::{copy, marks, spans};
+use crate::storage::sqlite::{copy, marks};
 use crate::storage::sum::Sum;
-use crate::storage::{Damage, OVERFLOW_VALUE, Reader, Series, ShowDay, Sizes, Snapshot};
+use crate::storage::{Damage, Extent, OVERFLOW_VALUE, Reader, Series, ShowDay, Sizes, Snapshot, Span};
 use crate::time::bucket::{Bucket, Day, Granularity};
 use crate::time::timestamp::Timestamp;
 
@@ -32,10 +32,9 @@ impl SqliteReader {
 
 impl Reader for SqliteReader {
     fn snapshot(&self, read: &mut dyn FnMut(&dyn Snapshot) -> Result<(), Error>) -> Result<(), Error> {
-        let mut connection = self.connection.lock();
-        // Deferred: the snapshot begins with the first read and never waits for writers.
-        let transaction = connection.transaction().during("beginning to read")?;
-        read(&Moment { connection: &transaction })
+        let connection = self.connection.lock();
+        let reading = Reading::begin(&connection)?;
+        read(&Moment { connection: reading.0 })
     }
 
     fn copy_to(&self, path: &Path) -> Result<(), Error> {
@@ -49,11 +48,35 @@ impl Reader for SqliteReader {
     }
 }
 
+/// A transaction that only reads. Its statements stay prepared, as those of `rusqlite::Transaction` do not.
+struct Reading<'a>(&'a Connection);
+
+impl<'a> Reading<'a> {
+    /// Deferred: the snapshot begins with the first read and never waits for writers.
+    fn begin(connection: &'a Connection) -> Result<Self, Error> {
+        run(connection, "BEGIN DEFERRED").during("beginning to read")?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        // What fails here has ended the transaction already, or fails the next time that one begins.
+        let _ = run(self.0, "ROLLBACK");
+    }
+}
+
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
 pub(crate) struct Moment<'a> {
     pub(crate) connection: &'a Connection,
 }
 
-const FIND_SERIES: &str = "SELECT id FROM series WHERE key = ?1 AND kind = ?2";
+/// One row for each span, or one for none.
+const FIND_SERIES: &str = "SELECT id, EXISTS (SELECT 1 FROM damaged WHERE damaged.series = id), since, until
+     FROM series LEFT JOIN recorded ON recorded.series = id WHERE key = ?1 AND kind = ?2 ORDER BY since";
 const SELECT_DAMAGED: &str = "SELECT bucket, united FROM damaged WHERE series = ?1";
 const SELECT_COUNT: &str = "SELECT count FROM counts WHERE bucket = ?1 AND series = ?2";
 const SELECT_SUM: &str = "SELECT sum, carry, saturated FROM sums WHERE bucket = ?1 AND series = ?2";
@@ -63,13 +86,10 @@ const SELECT_PER_VALUE: &str = "SELECT name.text, cell.count FROM per_value AS c
 const SELECT_SKETCH: &str = "SELECT blob FROM sketches WHERE bucket = ?1 AND series = ?2";
 const SELECT_CURSOR: &str = "SELECT united_bucket, united_series FROM store";
 const SELECT_NEXT_BUCKET: &str = "SELECT min(bucket) FROM sketches WHERE bucket > ?1 AND bucket < ?2";
-/// Each end of each table is one seek; `min` and `max` together would walk through all rows between them.
-const SELECT_DAY_SPAN: &str = "SELECT min(bucket), max(bucket) FROM (
-     SELECT * FROM (SELECT bucket FROM counts WHERE bucket >= ?1 AND bucket < ?2 ORDER BY bucket LIMIT 1)
-     UNION ALL
-     SELECT * FROM (SELECT bucket FROM counts WHERE bucket >= ?1 AND bucket < ?2 ORDER BY bucket DESC LIMIT 1))";
-const SELECT_COMMITTED: &str = "SELECT committed FROM store";
-const SELECT_KEPT: &str = "SELECT hours_from, days_from FROM store";
+/// Each end of the table is one seek.
+const SELECT_EXTENT: &str = "SELECT committed, hours_from, days_from,
+     (SELECT bucket FROM counts WHERE bucket >= ?1 AND bucket < ?2 ORDER BY bucket LIMIT 1),
+     (SELECT bucket FROM counts WHERE bucket >= ?1 AND bucket < ?2 ORDER BY bucket DESC LIMIT 1) FROM store";
 const SELECT_DEFINITIONS: &str = "SELECT definitions, recorded FROM store";
 const SELECT_SOURCE: &str = "SELECT offset, digest, lines, accepted, latest FROM sources WHERE name = ?1";
 const SELECT_SOURCES: &str = "SELECT offset, digest, lines, accepted, latest, name FROM sources ORDER BY seen DESC, name DESC LIMIT ?1";
@@ -119,9 +139,24 @@ impl Moment<'_> {
 
 impl Snapshot for Moment<'_> {
     fn series(&self, key: &str, kind: RuleKind) -> Result<Option<Series>, Error> {
-        let id = self.one(FIND_SERIES, params![key, kind_code(kind)], |row| row.get(0).map(SeriesId))?;
-        id.map(|id| Ok(Series { id, recorded: spans::of(self.connection, id)?, damaged: self.damaged(id)? }))
-            .transpose()
+        let mut select = self.connection.prepare_cached(FIND_SERIES).during("looking for a series")?;
+        let mut rows = select.query(params![key, kind_code(kind)]).during("looking for a series")?;
+        let mut series = None;
+        while let Some(row) = rows.next().during("looking for a series")? {
+            let read = || Ok((SeriesId(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?));
+            let (id, is_damaged, since, until): (_, bool, Option<i64>, Option<i64>) =
+                read().during("looking for a series")?;
+            if series.is_none() {
+                let damaged = if is_damaged { self.damaged(id)? } else { Vec::new() };
+                series = Some(Series { id, recorded: Vec::new(), damaged });
+            }
+            if let (Some(series), Some(since)) = (&mut series, since) {
+                let (since, until) =
+                    (Timestamp::from_unix_seconds(since), until.map(Timestamp::from_unix_seconds));
+                series.recorded.push(Span { since, until });
+            }
+        }
+        Ok(series)
     }
 
     fn count(&self, series: SeriesId, bucket: Bucket) -> Result<u64, Error> {
@@ -187,24 +222,16 @@ impl Snapshot for Moment<'_> {
         self.sketches_in(series, buckets.into_iter(), |_, blob| show(blob))
     }
 
-    fn day_span(&self) -> Result<Option<(u32, u32)>, Error> {
+    fn extent(&self) -> Result<Extent, Error> {
         let first = Granularity::Day.first().number();
-        let span = self.one(SELECT_DAY_SPAN, params![first, Granularity::Day.end().number()], |row| {
-            Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
-        })?;
-        let Some((Some(from), Some(to))) = span else { return Ok(None) };
         let day = |bucket: i64| u32::try_from(bucket - first).map_err(|_| damaged("a day's bucket"));
-        Ok(Some((day(from)?, day(to)?)))
-    }
-
-    fn committed_at(&self) -> Result<Option<Timestamp>, Error> {
-        let committed = self.one(SELECT_COMMITTED, [], |row| row.get::<_, Option<i64>>(0))?;
-        Ok(committed.flatten().map(Timestamp::from_unix_seconds))
-    }
-
-    fn kept_from(&self) -> Result<(u32, u32), Error> {
-        let kept = self.one(SELECT_KEPT, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(kept.unwrap_or_default())
+        let row = self.one(SELECT_EXTENT, params![first, Granularity::Day.end().number()], |row| {
+            let ends: (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
+            Ok((row.get::<_, Option<i64>>(0)?, (row.get(1)?, row.get(2)?), ends))
+        })?;
+        let (committed, kept_from, (from, to)) = row.unwrap_or_default();
+        let days = from.zip(to).map(|(from, to)| Ok((day(from)?, day(to)?))).transpose()?;
+        Ok(Extent { days, kept_from, committed_at: committed.map(Timestamp::from_unix_seconds) })
     }
 
     fn definitions(&self) -> Result<Option<(String, String)>, Error> {

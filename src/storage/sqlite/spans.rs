@@ -21,7 +21,7 @@ const SELECT_OPEN: &str =
 const END: &str = "UPDATE recorded SET until = max(since, ?2) WHERE series = ?1 AND until IS NULL";
 
 /// The spans of a series, in the order of time.
-pub(crate) fn of(connection: &Connection, series: SeriesId) -> Result<Vec<Span>, Error> {
+fn of(connection: &Connection, series: SeriesId) -> Result<Vec<Span>, Error> {
     let mut select = connection.prepare_cached(SELECT).during("reading what was recorded")?;
     let spans = select
         .query_map(params![series.0], |row| {
