@@ -41,8 +41,8 @@ pub(super) enum Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// Validates a blob from the first to the last byte; allocates nothing. The bits of codes are shown as they are read, in ascending order:
-    /// they hold only if it succeeds.
+    /// Validates a blob from the first to the last byte; allocates nothing. The bits of codes are shown as they are read, in
+    /// ascending order: they hold only if it succeeds.
     pub(super) fn parse(blob: &'a [u8], show: impl FnMut(&[u32])) -> Result<Self, Error> {
         let Some((&[magic, version, form, hash_id, low, high], rest)) =
             blob.split_first_chunk::<HEADER_BYTES>()

@@ -144,6 +144,8 @@ impl Runs {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
+
     use std::collections::BTreeMap;
 
     use super::*;

@@ -76,8 +76,7 @@ fn layout_is_what_the_format_says() {
     for ids in [1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65, 1_000, 4_095, 4_096, 4_097, CODES_LIMIT] {
         // Tails for a third.
         let hashes = (0..ids).map(|id| random.next() & if id % 3 == 0 { !0 << 25 | 0x3fff } else { !0 });
-        let codes: std::collections::BTreeMap<_, _> =
-            hashes.map(|hash| of_hash(hash)).map(|(index, tail)| (index, tail)).collect();
+        let codes: std::collections::BTreeMap<_, _> = hashes.map(of_hash).collect();
         let codes: Vec<_> = codes.into_iter().collect();
         let mut sketch = Sketch::new();
         for (index, tail) in &codes {
