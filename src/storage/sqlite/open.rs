@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use crate::error::{Error, ErrorKind, plain};
@@ -120,6 +121,8 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
 fn harden(connection: &mut Connection) -> Result<(), Error> {
     connection.busy_handler(Some(wait_for_writer)).during("opening it")?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    // Plans must not depend on what is bound: such a statement is prepared again for each answer.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).during("opening it")?;
     connection.pragma_update(None, "trusted_schema", false).during("opening it")?;
     connection.pragma_update(None, "cell_size_check", true).during("opening it")?;
     // What has no index is a fault of ours; building one for a single statement would hide it and cost more than the answer.
