@@ -20,8 +20,8 @@ use rounds::{Table, nanoseconds, nanoseconds_each, random_numbers, scale};
 
 const ROUNDS: usize = 21;
 const REPEATS: usize = 50;
-/// Up to 5,800 identifiers there are codes, then registers.
-const SIZES: [usize; 5] = [10, 100, 1_000, 5_800, 100_000];
+/// Up to 3,072 identifiers there are codes, then registers.
+const SIZES: [usize; 5] = [10, 100, 1_000, 3_072, 100_000];
 
 fn main() {
     let columns = ["encode", "decode", "unite, all new", "unite, all known", "bytes"];

@@ -138,7 +138,7 @@ impl Reader {
     }
 
     /// Answers a query, as of one moment of the store. Costs about 10 µs, and 1 to 2 µs for each hour or day of the range. Each day of
-    /// uniques costs 5 to 8 ns a user more while it has up to 5,800, and 4 to 6 µs above.
+    /// uniques costs 5 to 8 ns a user more while it has up to 3,072, and 4 to 6 µs above.
     ///
     /// # Errors
     ///

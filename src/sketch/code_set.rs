@@ -187,10 +187,10 @@ impl PartialEq for CodeSet {
 
 impl Eq for CodeSet {}
 
-/// The number of slots that holds `codes` at no more than three quarters.
+/// The number of slots of which `codes` but one are no more than three quarters: the last one may turn the sketch to registers.
 #[inline]
 fn slots_for(codes: usize) -> usize {
-    (codes.saturating_mul(4) / 3 + 1).next_power_of_two().max(FIRST_SLOTS)
+    codes.saturating_sub(1).saturating_mul(4).div_ceil(3).next_power_of_two().max(FIRST_SLOTS)
 }
 
 #[cfg(test)]
@@ -201,6 +201,7 @@ mod tests {
 
     use super::*;
     use crate::hash::IdHash;
+    use crate::sketch::CODES_LIMIT;
     use crate::sketch::testing::Random;
 
     fn codes() -> impl Strategy<Value = Vec<Code>> {
@@ -251,9 +252,9 @@ mod tests {
     fn three_quarters_of_the_slots_are_used() {
         let mut random = Random::from_seed(4);
         let mut set = CodeSet::new();
-        while set.len() < 6_000 {
+        while set.len() < CODES_LIMIT + 1 {
             set.insert(Code::of(IdHash::from_bits(random.next())));
         }
-        assert_eq!(set.heap_bytes(), 8_192 * 4);
+        assert_eq!(set.heap_bytes(), 4_096 * 4);
     }
 }

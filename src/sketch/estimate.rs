@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn codes_follow_linear_counting() {
-        for codes in [2_u32, 1_000, 5_800, 262_144] {
+        for codes in [2_u32, 1_000, 3_072, 262_144] {
             let cells = 33_554_432.0_f64;
             let expected = cells * (cells / (cells - f64::from(codes))).ln();
             let estimate = Estimate::of_codes(codes as usize);

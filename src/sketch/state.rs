@@ -48,7 +48,7 @@ impl State {
             codes.fetch(hashes.iter().map(|hash| Code::of(*hash)));
             for (at, hash) in hashes.iter().enumerate() {
                 changed |= codes.insert(Code::of(*hash));
-                if codes.exceeds(LIMIT) {
+                if codes.len() > CODES_LIMIT {
                     self.with_registers(|_| ());
                     return self.insert_all(hashes.get(at..).unwrap_or_default()) | changed;
                 }

@@ -17,7 +17,7 @@ pub(crate) const UNION_CODES_LIMIT: usize = 262_144;
 const COLLECTED_LIMIT: usize = 4 * UNION_CODES_LIMIT;
 
 /// A union for an answer, not for the store: it keeps codes as long as all that was united has codes, far beyond the limit of
-/// a stored sketch. So 28 days of up to 5,800 users each are counted to 0.02 % instead of 0.8 %.
+/// a stored sketch. So 28 days of up to 3,072 users each are counted to 0.02 % instead of 0.8 %.
 ///
 /// Codes are collected as they come and counted once, by the estimate. It depends on the set alone, whatever identifiers somebody
 /// chose and however often they come.

@@ -120,7 +120,7 @@ fn the_code_above_the_limit_makes_registers() {
     let mut sketch = Sketch::new();
     let mut indexes = BTreeSet::new();
     while sketch.kind() == SketchKind::Codes {
-        assert!(indexes.len() <= CODES_LIMIT && sketch.memory_bytes() <= 33_000);
+        assert!(indexes.len() <= CODES_LIMIT && sketch.memory_bytes() <= 16_500);
         let hash = random.next();
         assert_eq!(sketch.insert(IdHash::from_bits(hash)), indexes.insert(hash & 0x1ff_ffff));
     }
@@ -134,7 +134,7 @@ fn union_falls_to_registers_at_its_own_limit() {
     let mut union = Union::new();
     let mut all = Sketch::new();
     let mut previous = 0.0;
-    for day in 1..=60 {
+    for day in 1..=110 {
         let part = random.sketch(CODES_LIMIT - 100);
         union.unite_blob(&part.encode()).unwrap();
         all.unite(&part);
@@ -153,13 +153,13 @@ fn union_of_chosen_codes_is_counted_as_any_other() {
     let mut union = Union::new();
     let mut all = Sketch::new();
     // Neighbouring indexes.
-    for day in 0..45_u64 {
-        let chosen: Vec<_> = (0..5_800).map(|id| (1 << 20) + id * 45 + day).collect();
+    for day in 0..85_u64 {
+        let chosen: Vec<_> = (0..3_072).map(|id| (1 << 20) + id * 85 + day).collect();
         let part = sketch_of(&chosen);
         union.unite_blob(&part.encode()).unwrap();
         all.unite(&part);
     }
-    assert_eq!(union.estimate(), Estimate::of_codes(45 * 5_800));
+    assert_eq!(union.estimate(), Estimate::of_codes(85 * 3_072));
     assert_eq!(union.into_sketch(), all);
 }
 
@@ -172,8 +172,8 @@ fn union_of_years_of_the_same_users_stays_with_codes() {
     let mut union = Union::new();
     let mut all = Sketch::new();
     let mut indexes = BTreeSet::new();
-    for _ in 0..500 {
-        let day: Vec<_> = (0..5_000).map(|_| users[random.below(users.len())]).collect();
+    for _ in 0..800 {
+        let day: Vec<_> = (0..3_000).map(|_| users[random.below(users.len())]).collect();
         indexes.extend(day.iter().map(|hash| hash & 0x1ff_ffff));
         let part = sketch_of(&day);
         union.unite_blob(&part.encode()).unwrap();
