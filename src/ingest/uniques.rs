@@ -10,9 +10,9 @@ use crate::time::bucket::Day;
 
 /// Hashes of one rule that wait, to be inserted together. One by one, each would find its sketch gone from the processor's
 /// cache, since those of other rules came between.
-const WAITING_AT_ONCE: usize = 32;
+const WAITING_AT_ONCE: usize = 64;
 /// So many rules have hashes that wait; those of others are inserted at once. Together they take 4 MiB.
-const MAX_WAITING_RULES: usize = 16_384;
+const MAX_WAITING_RULES: usize = 8_192;
 /// A sketch that no event has changed for so many batches is dropped; the file has it.
 const COLD_AFTER_BATCHES: u32 = 600;
 /// More sketches than this are never kept, however small they are.
@@ -48,7 +48,7 @@ struct Waiting {
 }
 
 const NO_PLACE: u32 = u32::MAX;
-const NO_ROOM: u32 = 32;
+const NO_ROOM: u32 = 64;
 const _: () = assert!(NO_ROOM as usize == WAITING_AT_ONCE);
 
 #[derive(Debug, Default)]
