@@ -61,7 +61,7 @@ fn main() {
     };
     case(&scale, "28 large days", scale.large_metrics, 28, Some(28), large);
     case(&scale, "28 days, 30,000 to 30 users a metric", scale.metrics, 28, Some(28), small);
-    for users in [10, 100, 1_000, 5_000] {
+    for users in [10, 100, 1_000, 3_000] {
         let of_users =
             |metric: usize, day: usize| Blobs::of(&identifiers((metric * 1_000 + day) as u64, users));
         case(&scale, &format!("28 days of {users} users"), 20, 28, Some(28), of_users);

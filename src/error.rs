@@ -186,7 +186,7 @@ pub enum TrackError {
     QueueFull,
     /// The store was closed.
     Closed,
-    /// The call came from a forked child, which must open its own store. Noticed when a buffer is full: of a child's first 256
+    /// The call came from a forked child, which must open its own store. Noticed when a buffer is full: of a child's first 1,024
     /// events some are taken, and lost with the child.
     Forked,
 }

@@ -61,7 +61,7 @@
 //!   lost: ordinarily the flush interval, 1 second by default, and the time of a commit; in [`Mode::Inline`] all since the last
 //!   flush. The file stays whole. No signal handler is installed: on SIGTERM and SIGINT call [`Store::close`] yourself, from a
 //!   thread and not in the handler.
-//! - After a fork the child's calls are refused as [`TrackError::Forked`] and [`ErrorKind::Forked`], though up to 256 events of a
+//! - After a fork the child's calls are refused as [`TrackError::Forked`] and [`ErrorKind::Forked`], though up to 1,024 events of a
 //!   thread may be taken first, and are lost. What the parent tracks is not concerned. A child opens a store of its own; a program
 //!   that makes itself a daemon opens its store after that.
 //!

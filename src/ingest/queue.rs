@@ -8,9 +8,11 @@ use parking_lot::{Condvar, Mutex};
 use crate::ingest::record::Records;
 
 /// The buffers that wait for the aggregator at the most.
-pub(crate) const QUEUE_BUFFERS: usize = 256;
+pub(crate) const QUEUE_BUFFERS: usize = 64;
 /// From here on the aggregator is woken instead of finding the buffers at its next look.
 const WAKE_FROM: usize = QUEUE_BUFFERS / 4;
+/// Empty buffers that are kept at the most: one for each buffer of a thread, which a flush takes all at once.
+const EMPTY_BUFFERS: usize = 256;
 /// A caller that waits for room looks again after this long even if nobody calls it.
 const LOOK_AGAIN_MILLISECONDS: u64 = 20;
 
@@ -29,7 +31,7 @@ impl Queue {
     pub(crate) fn new(buffers: usize) -> Self {
         Self {
             full: bounded(buffers),
-            empty: Mutex::new(Vec::with_capacity(buffers)),
+            empty: Mutex::new(Vec::with_capacity(EMPTY_BUFFERS)),
             waiting: Mutex::new(0),
             room: Condvar::new(),
         }
@@ -66,7 +68,7 @@ impl Queue {
         records.clear();
         let mut empty = self.empty.lock();
         // With enough of them waiting this one is freed.
-        if empty.len() < empty.capacity() {
+        if empty.len() < EMPTY_BUFFERS {
             empty.push(records);
         }
     }

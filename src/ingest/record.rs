@@ -16,9 +16,9 @@ use crate::plan::{
 use crate::time::bucket::Hour;
 
 /// The records of one buffer at the most.
-pub(crate) const RECORDS_PER_BUFFER: usize = 256;
-/// The words of one buffer: enough for the longest record that a plan allows, and for 256 of the usual ones.
-pub(crate) const WORDS_PER_BUFFER: usize = 2_048;
+pub(crate) const RECORDS_PER_BUFFER: usize = 1_024;
+/// The words of one buffer: enough for the longest record that a plan allows, and for 1,024 of the usual ones.
+pub(crate) const WORDS_PER_BUFFER: usize = 8_192;
 
 /// A piece of work for the aggregator: records, and what the callers noted beside them.
 #[derive(Debug, Default)]

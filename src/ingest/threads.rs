@@ -20,7 +20,7 @@ const IDLE_MAX: Duration = Duration::from_millis(50);
 const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// Buffers that are added up before the aggregator looks at flushes and outcomes again.
-const BUFFERS_AT_ONCE: usize = 64;
+const BUFFERS_AT_ONCE: usize = 16;
 /// Panics outside of any event, one after the other, after which the aggregator gives up instead of trying for ever.
 const MAX_PANICS: u32 = 16;
 /// A failure that lasts is logged so often.

@@ -28,7 +28,7 @@ pub const MAX_AHEAD_SECONDS: i64 = 5 * 60;
 ///
 /// Whether a call waits is for the [`Builder`](crate::Builder) to say. By default it never does I/O and never waits for the disk:
 /// with [`Overflow::Refuse`] it holds locks for moments only, also when the queue is full. With [`Overflow::Wait`] it sleeps while the
-/// queue is full, up to the limit. In [`Mode::Inline`](crate::Mode::Inline) a call that finds 256 events in its buffer waits for a
+/// queue is full, up to the limit. In [`Mode::Inline`](crate::Mode::Inline) a call that finds 1,024 events in its buffer waits for a
 /// flush that another thread has begun, adds them up, and commits when memory is full.
 ///
 /// A tracker does not keep its store open: once that is closed or dropped, events are refused.

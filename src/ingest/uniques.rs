@@ -18,9 +18,9 @@ const COLD_AFTER_BATCHES: u32 = 600;
 /// More sketches than this are never kept, however small they are.
 const MAX_SKETCHES: usize = 500_000;
 /// The most that one sketch takes in memory, rounded up.
-const MAX_SKETCH_BYTES: usize = 36_864;
+const MAX_SKETCH_BYTES: usize = 16_640;
 /// How often, in looks at it, the memory of live sketches is added up at the most: more rarely when there are many.
-const MEASURE_EVERY: usize = 32;
+const MEASURE_EVERY: usize = 8;
 const SKETCHES_PER_LOOK: usize = 64;
 
 /// Sketches that are not committed yet, and those that are likely to change again. Their memory is bounded.
@@ -121,7 +121,7 @@ impl Uniques {
         }
     }
 
-    /// The hashes are taken out before they are inserted: should that panic, they are not tried again.
+    /// The hashes are taken out before they are inserted: should that panic, they are not tried again, and their uniques lack them.
     fn insert_waiting(&mut self, rule: RuleIndex) {
         let waiting = usize::try_from(rule.0).ok().and_then(|rule| self.waiting.get_mut(rule));
         let Some(waiting) = waiting.filter(|waiting| waiting.place != NO_PLACE) else { return };

@@ -82,6 +82,9 @@ impl<'a> CodesBody<'a> {
         if found != len {
             return Err(damaged(format_args!("it has {found} codes, its header says {len}")));
         }
+        if indexes.word_at < layout.upper_bits {
+            return Err(damaged(format_args!("it has more codes than its header says, {len}")));
+        }
         if !ascends {
             return Err(damaged(format_args!("its codes do not ascend")));
         }

@@ -26,12 +26,12 @@ use crate::sketch::registers::Registers;
 use crate::sketch::state::{State, registers_of};
 
 /// The most codes of a sketch; one more and it has registers. So many fill a table of 16 KiB to three quarters: a sketch never takes
-/// more than registers do, neither in memory nor encoded.
+/// more than registers do in memory, and of random identifiers neither when encoded.
 pub(crate) const CODES_LIMIT: usize = 3_072;
 
 /// A set of identifiers of which only the number can be asked: HyperLogLog++ with p = 14 over Redis's hash.
 ///
-/// - Up to 3,072 identifiers it holds codes of 25 bits: after rounding exact in 98 of 100 sets of 1,000, 1.8 to 4 bytes each when
+/// - Up to 3,072 identifiers it holds codes of 25 bits: after rounding exact in 98 of 100 sets of 1,000, 1.9 to 4 bytes each when
 ///   encoded (100 take 264 bytes, 1,000 take 2,140). Above, 16,384 registers: 0.8125 % standard error, 8,240 bytes encoded, 16 KiB in memory.
 /// - Registers are Redis's registers for the same bytes, one for one, and their estimate is `PFCOUNT`.
 /// - Its state depends on the set alone: the order of adding and uniting, and repetitions, leave no trace, and equal

@@ -13,7 +13,7 @@ use crate::sketch::state::registers_of;
 
 /// The most distinct codes that a union counts; one more and it has registers.
 pub(crate) const UNION_CODES_LIMIT: usize = 262_144;
-/// The most codes that a union collects before it drops repeated ones, and those of one more sketch; they take 4 MiB.
+/// The most codes that a union collects before it drops repeated ones, and those of one more sketch; they take 8 MiB at the most.
 const COLLECTED_LIMIT: usize = 4 * UNION_CODES_LIMIT;
 
 /// A union for an answer, not for the store: it keeps codes as long as all that was united has codes, far beyond the limit of

@@ -3,7 +3,7 @@
 use allocation_counter::measure;
 use headcount::{Builder, Definitions, Event, EventDefinition, Mode, Rule, Store, Tracker};
 
-/// Events of a burst, which takes 32 buffers or some more.
+/// Events of a burst, which takes 8 buffers or some more.
 const BURST: u64 = 8_192;
 /// A burst allocates the buffers that are missing, and they stay: after so many bursts one of them has found them all.
 const BURSTS: usize = 100;

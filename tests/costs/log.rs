@@ -3,7 +3,7 @@
 use crate::typical_second::TypicalSeconds;
 
 /// The write-ahead log of a flush of a typical second. All changed pages are in it.
-const LOG_BYTES: u64 = 1_400_000;
+const LOG_BYTES: u64 = 1_020_000;
 /// With 400 stored days against 28.
 const GROWTH: f64 = 1.02;
 const DAYS: [i64; 2] = [28, 400];

@@ -11,17 +11,17 @@ use headcount::{Definitions, EventDefinition, Rule, Store};
 use crate::apart;
 
 /// A system call in so many events at the most.
-const EVENTS_A_CALL: usize = 256;
+const EVENTS_A_CALL: usize = 1_024;
 /// Most of them count: the first ones ask for the memory of buffers that are not there yet.
 const BURSTS: usize = 11;
-/// 40 full buffers: fewer than those that wake the aggregator.
-const BURST: usize = 40 * EVENTS_A_CALL;
+/// 10 full buffers: fewer than those that wake the aggregator.
+const BURST: usize = 10 * EVENTS_A_CALL;
 /// Names that are looked up around each burst, so that the trace shows where it is.
 const BEGIN: &str = "/a-burst-begins";
 const END: &str = "/a-burst-ends";
 
 #[test]
-fn tracking_makes_a_system_call_in_256_events_at_the_most() {
+fn tracking_makes_a_system_call_in_1024_events_at_the_most() {
     if apart::is_inner() {
         return track_bursts();
     }
@@ -33,7 +33,7 @@ fn tracking_makes_a_system_call_in_256_events_at_the_most() {
     let traces = folder.path().join("trace").to_str().unwrap().to_owned();
     // A file for each thread.
     apart::run(
-        "system_calls::tracking_makes_a_system_call_in_256_events_at_the_most",
+        "system_calls::tracking_makes_a_system_call_in_1024_events_at_the_most",
         &["strace", "-f", "-ff", "-qq", "-o", &traces],
     );
     let trace = trace_of_tracking(folder.path());

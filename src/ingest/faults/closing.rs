@@ -84,7 +84,7 @@ fn calls_from_a_fork_are_refused_and_dropping_it_waits_for_no_thread() {
         bench.pipeline.flush().unwrap();
         bench.pipeline.shared().pretend_fork();
         let tracker = bench.tracker();
-        let refusal = (0..1_000).find_map(|user| tracker.try_track(one(user)).err());
+        let refusal = (0..3_000).find_map(|user| tracker.try_track(one(user)).err());
         assert_eq!(refusal, Some(TrackError::Forked), "{mode:?}");
         std::thread::scope(|scope| {
             let of_another_thread = scope.spawn(|| tracker.try_track(one(0))).join().unwrap();

@@ -20,6 +20,7 @@ use crate::ingest::aggregate::Target;
 use crate::ingest::engine::Engine;
 use crate::ingest::intern::ValueNames;
 use crate::ingest::pipeline::{Mistake, Mode, Overflow, Pipeline, Settings};
+use crate::ingest::queue::QUEUE_BUFFERS;
 use crate::ingest::tracker::Tracker;
 use crate::plan::Plan;
 use crate::storage::batch::{Batch, ProducerId, SeriesId};
@@ -135,7 +136,7 @@ pub(super) fn settings(mode: Mode) -> Settings {
         mistake: Mistake::Count,
         flush_every: Duration::from_secs(3_600),
         max_sketch_bytes: 64 * 1024 * 1024,
-        queue_buffers: 256,
+        queue_buffers: QUEUE_BUFFERS,
     }
 }
 

@@ -173,6 +173,15 @@ fn every_code_that_has_another_form_is_refused() {
     let run = |codes: u32| {
         codes_by_the_book(&(1 << 14..(1 << 14) + codes).map(|index| (index, 0)).collect::<Vec<_>>())
     };
+    // Surplus codes, all of them in words behind the last one that has a code, whose lower bits would lie behind the end.
+    let crowded = codes_by_the_book(&(0..64).map(|n| (20_000 + 7 * n, 0)).collect::<Vec<_>>());
+    for surplus in [&[100, 101][..], &[70, 80, 90]] {
+        let mut more = crowded[6..crowded.len() - 4].to_vec();
+        for bit in surplus {
+            more[bit / 8] |= 1 << (bit % 8);
+        }
+        assert!(refusal(&seal(1, 64, &more)).contains("more codes than its header says"));
+    }
     let limit = CODES_LIMIT as u32;
     assert_eq!(Sketch::decode(&run(limit)).unwrap().encode(), run(limit));
     assert!(refusal(&run(limit + 1)).contains("3073 codes"));
@@ -243,8 +252,9 @@ fn crowded_codes_cost_no_more_than_the_limit_allows() {
 #[test]
 fn mutated_blobs_are_refused_or_another_state_and_never_panic() {
     let mut random = Random::from_seed(11);
-    let originals: Vec<_> =
-        [0, 1, 10, 300, 3_000, 5_790, 6_100, 100_000].map(|ids| random.sketch(ids).encode()).into();
+    let originals: Vec<_> = [0, 1, 10, 300, 1_000, CODES_LIMIT - 10, CODES_LIMIT + 100, 100_000]
+        .map(|ids| random.sketch(ids).encode())
+        .into();
     let (mut accepted, mut accepted_resealed) = (0, 0);
     for trial in 0..240_000 {
         // Small ones more often: a fault in the header or a code shows there.

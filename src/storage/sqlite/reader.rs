@@ -54,6 +54,10 @@ struct Reading<'a>(&'a Connection);
 impl<'a> Reading<'a> {
     /// Deferred: the snapshot begins with the first read and never waits for writers.
     fn begin(connection: &'a Connection) -> Result<Self, Error> {
+        // Left over where the end of the one before was interrupted.
+        if !connection.is_autocommit() {
+            run(connection, "ROLLBACK").during("beginning to read")?;
+        }
         run(connection, "BEGIN DEFERRED").during("beginning to read")?;
         Ok(Self(connection))
     }
@@ -61,7 +65,7 @@ impl<'a> Reading<'a> {
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        // What fails here has ended the transaction already, or fails the next time that one begins.
+        // What fails here has ended the transaction already, or is made good when the next one begins.
         let _ = run(self.0, "ROLLBACK");
     }
 }

@@ -121,7 +121,7 @@ impl Survey for Moment<'_> {
             let part = match name.as_str() {
                 "counts" => &mut space.counts,
                 "sums" => &mut space.sums,
-                "sketches" | "sqlite_autoindex_sketches_1" => &mut space.sketches,
+                "sketches" => &mut space.sketches,
                 "per_value" | "value_names" => &mut space.values,
                 _ => &mut space.other,
             };
