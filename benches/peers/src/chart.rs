@@ -2,15 +2,15 @@
 
 use std::fmt::Write;
 
-const WIDTH: f64 = 850.0;
+const WIDTH: f64 = 890.0;
 const TOP: f64 = 44.0;
 const ROW: f64 = 26.0;
 const BAR: f64 = 16.0;
 const BOTTOM: f64 = 34.0;
 /// Labels end, and bars begin, here.
-const LEFT: f64 = 280.0;
+const LEFT: f64 = 320.0;
 /// The bar of the scale's end reaches here; its number has room behind it.
-const RIGHT: f64 = 750.0;
+const RIGHT: f64 = 790.0;
 /// Greys and a blue of middle lightness have contrast with white and with black.
 const STYLE: &str = "text{font:13px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#747c86}\
 .title{font-weight:600;font-size:14px}.ours{font-weight:600;fill:#2f81d7}\
