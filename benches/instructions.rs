@@ -27,13 +27,13 @@ use rounds::{are_measured, random_numbers};
 /// What is counted: its name, the most instructions of a repetition, how many are counted, and the work.
 type Case = (&'static str, f64, usize, fn(usize));
 
-/// The limits hold what is reached on x86-64, and 2 % for other versions of the compiler.
+/// The limits hold what is reached on x86-64, and 5 % for other versions of the compiler; what compares many texts varies more.
 const CASES: [Case; 11] = [
     ("track, handle, no identifier", 262.0, BUFFERS, track_nothing),
     ("track, handle, 2 of 6 digits", 415.0, BUFFERS, track_six),
     ("track, handle, 2 of 8 digits", 415.0, BUFFERS, track_eight),
     ("track, by name, 2 texts of 20 bytes", 538.0, BUFFERS, track_texts),
-    ("track, handle, 4 custom, filters, sum", 2_015.0, BUFFERS, track_rich),
+    ("track, handle, 4 custom, filters, sum", 2_250.0, BUFFERS, track_rich),
     ("track and add up, 2 known of 6 digits", 655.0, BUFFERS, add_up_six),
     ("insert into 3,000, known", 79.0, 4_000, insert_known_codes),
     ("insert into 100,000, known", 44.0, 4_000, insert_known_registers),
