@@ -55,11 +55,11 @@ fn line(event: &str, day: u32, hour: u64, user: u64, rest: &str) -> String {
     )
 }
 
-/// Four days by import (6,500 people as registers, then fewer as codes), and today by two other opened stores.
+/// Four days by import (6,500 and 5,000 people as registers, then fewer as codes), and today by two other opened stores.
 fn build(path: &Path) {
     let mut log = String::new();
     let mut chance = Chance::new(1);
-    for (day, users) in [(17, 6_500), (18, 3_000), (19, 900), (20, 300)] {
+    for (day, users) in [(17, 6_500), (18, 5_000), (19, 900), (20, 300)] {
         for user in 0..users {
             let label = if user % 3 == 0 { "web".to_owned() } else { format!("label-{}", user % 1_201) };
             let value = f64::from(u32::try_from(chance.below(100_000)).unwrap()) / 7.0;
