@@ -1,4 +1,6 @@
-//! The hash of an identifier: the one that Redis uses for HyperLogLog, so that registers can be handed over.
+//! The hash of an identifier, the one that Redis uses for HyperLogLog, so that registers can be handed over; and of names in tables.
+
+use std::hash::{BuildHasher, Hasher};
 
 /// MurmurHash64A's seed in Redis's `hyperloglog.c`.
 const REDIS_SEED: u64 = 0xadc8_3b19;
@@ -42,7 +44,7 @@ impl IdHash {
 
 /// MurmurHash64A for little-endian reads, as Redis computes it on every machine.
 #[inline]
-pub(crate) fn murmur64a(bytes: &[u8], seed: u64) -> u64 {
+fn murmur64a(bytes: &[u8], seed: u64) -> u64 {
     let (words, tail) = bytes.as_chunks::<8>();
     let mut hash = start(bytes.len() as u64, seed);
     for word in words {
@@ -104,6 +106,39 @@ fn decimal_digits(number: u32) -> (u64, u64) {
     // The last digit is written even if it is 0.
     let leading_zeros = u64::from((digits | (1 << 56)).trailing_zeros() / 8);
     ((digits | 0x3030_3030_3030_3030) >> (leading_zeros * 8), 8 - leading_zeros)
+}
+
+/// Hashes event names: short texts that no stranger chooses.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NameHash;
+
+impl BuildHasher for NameHash {
+    type Hasher = NameHasher;
+
+    #[inline]
+    fn build_hasher(&self) -> NameHasher {
+        NameHasher(0)
+    }
+}
+
+/// MurmurHash64A over what is written, piece by piece.
+#[derive(Debug)]
+pub(crate) struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = murmur64a(bytes, self.0);
+    }
+
+    /// `str` ends its hash with a byte that tells `("a", "b")` from `("ab", "")`; a name alone needs none.
+    #[inline]
+    fn write_u8(&mut self, _: u8) {}
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[cfg(test)]

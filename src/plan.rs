@@ -1,7 +1,6 @@
 //! The plan: definitions, compiled. For each event its rules, the filters to test and the identifiers to hash.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, Hasher};
 
 use crate::definition::Definitions;
 use crate::definition::event::EventDefinition;
@@ -10,7 +9,7 @@ use crate::definition::metric::MetricDefinition;
 use crate::definition::rule::{Rule, RuleKind};
 use crate::definition::words::MetricStatus;
 use crate::error::{Error, ErrorKind};
-use crate::hash::murmur64a;
+use crate::hash::NameHash;
 
 /// The most rules that one event may feed.
 pub(crate) const MAX_RULES_PER_EVENT: usize = 512;
@@ -389,39 +388,6 @@ impl EventPlan {
 /// Beyond the limits of an event, which are held when all of its rules are known, any position will do.
 fn position(position: usize) -> u16 {
     u16::try_from(position).unwrap_or(u16::MAX)
-}
-
-/// Hashes event names: short texts that no stranger chooses.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct NameHash;
-
-impl BuildHasher for NameHash {
-    type Hasher = NameHasher;
-
-    #[inline]
-    fn build_hasher(&self) -> NameHasher {
-        NameHasher(0)
-    }
-}
-
-/// MurmurHash64A over what is written, piece by piece.
-#[derive(Debug)]
-pub(crate) struct NameHasher(u64);
-
-impl Hasher for NameHasher {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = murmur64a(bytes, self.0);
-    }
-
-    /// `str` ends its hash with a byte that tells `("a", "b")` from `("ab", "")`; a name alone needs none.
-    #[inline]
-    fn write_u8(&mut self, _: u8) {}
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::plan::{NameHash, RuleIndex};
+use crate::hash::NameHash;
+use crate::plan::RuleIndex;
 use crate::storage::batch::ValueName;
 use crate::storage::{MAX_VALUES_PER_SERIES, OVERFLOW_VALUE};
 
