@@ -14,15 +14,18 @@
 #[path = "rounds/rival.rs"]
 mod rival;
 mod rounds;
+#[path = "rounds/two_events.rs"]
+mod two_events;
 
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use headcount::{Builder, Definitions, Event, EventDefinition, Mode, Rule, Sketch, Store};
+use headcount::{Event, Mode, Sketch, Store};
 
 use rival::ours_of;
 use rounds::{are_measured, random_numbers};
+use two_events::two_events;
 
 /// What is counted: its name, the most instructions of a repetition, how many are counted, and the work.
 type Case = (&'static str, f64, usize, fn(usize));
@@ -191,27 +194,7 @@ fn unite_days(size: usize, times: usize) {
 
 /// The store does nothing of itself meanwhile.
 fn with_store(mode: Mode, work: impl FnOnce(&Store)) {
-    let used = ["platform", "version", "retries", "seconds"].into_iter().fold(
-        EventDefinition::new("command_used").identifier("user").label().value(),
-        EventDefinition::custom,
-    );
-    let definitions = Definitions::new()
-        .event(EventDefinition::new("page_viewed").identifier("user").identifier("project"))
-        .and_then(|all| all.event(used))
-        .unwrap();
-    let rules = [
-        Rule::unique("page_viewed", "user"),
-        Rule::unique("page_viewed", "project"),
-        Rule::unique("command_used", "user").filter("platform", "linux"),
-        Rule::count("command_used").filter("version", "17.4.1").filter("retries", 3.0),
-        Rule::sum("command_used"),
-        Rule::per_value("command_used", "label"),
-    ];
-    let builder = Store::builder_in_memory()
-        .definitions(definitions)
-        .mode(mode)
-        .flush_every(Duration::from_secs(3_600));
-    let store = rules.into_iter().fold(builder, Builder::record).open().unwrap();
+    let store = two_events(mode).flush_every(Duration::from_secs(3_600)).open().unwrap();
     work(&store);
     // Closing is not what is counted, and takes turns with other threads.
     std::mem::forget(store);

@@ -15,18 +15,21 @@
     reason = "a bench prints, and stops where it is wrong"
 )]
 
-use std::hash::{BuildHasher, Hasher};
+#[path = "rounds/rival.rs"]
+mod rival;
+mod rounds;
+
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use headcount::{
-    Definitions, EventDefinition, ManualClock, MetricDefinition, Mode, Query, Reader, Rule, Sketch, Store,
-    TimeFrame, Timestamp,
+    Definitions, EventDefinition, ManualClock, MetricDefinition, Mode, Query, Reader, Rule, Store, TimeFrame,
+    Timestamp,
 };
-use hyperloglogplus::{HyperLogLog, HyperLogLogPlus};
+use hyperloglogplus::HyperLogLog;
+use rival::{Rival, ours_of, rival_of};
+use rounds::{median, nanoseconds, random_numbers, scale};
 use rusqlite::{Connection, params};
-use serde::{Deserialize, Serialize};
 
 /// 2026-11-22, 00:00 UTC.
 const TODAY_UNIX_SECONDS: i64 = 1_795_305_600;
@@ -45,11 +48,10 @@ struct Scale {
 }
 
 fn main() {
-    // `cargo test` runs benches too; there one small round shows that they work.
-    let scale = match std::env::args().any(|argument| argument == "--bench") {
-        true => Scale { rounds: 11, metrics: 1_000, large_metrics: 200, year: 365 },
-        false => Scale { rounds: 1, metrics: 3, large_metrics: 3, year: 30 },
-    };
+    let scale = scale(
+        Scale { rounds: 11, metrics: 1_000, large_metrics: 200, year: 365 },
+        Scale { rounds: 1, metrics: 3, large_metrics: 3, year: 30 },
+    );
     println!("{:<44}{:>12}{:>18}{:>8}", "µs a metric", "headcount", "hyperloglogplus", "ratio");
     let pool: Vec<_> = (0..POOL).map(|seed| Blobs::of(&identifiers(seed as u64, LARGE_USERS))).collect();
     let large = |metric: usize, day: usize| pool[(metric * 7 + day) % POOL].clone();
@@ -114,13 +116,7 @@ struct Blobs {
 
 impl Blobs {
     fn of(ids: &[u64]) -> Self {
-        let mut ours = Sketch::new();
-        let mut theirs = Rival::new(14, AsGiven(0)).unwrap();
-        for id in ids {
-            ours.add(&id.to_le_bytes());
-            theirs.insert(id);
-        }
-        Self { ours: ours.encode(), theirs: postcard::to_stdvec(&theirs).unwrap() }
+        Self { ours: ours_of(ids).encode(), theirs: postcard::to_stdvec(&rival_of(ids)).unwrap() }
     }
 }
 
@@ -165,7 +161,7 @@ impl Stored {
 
     /// For all time it has one sketch too.
     fn rival(&self, metric: usize, days: Option<u32>) -> f64 {
-        let mut union = Rival::new(14, AsGiven(0)).unwrap();
+        let mut union = rival_of(&[]);
         let select = "SELECT blob FROM blobs WHERE metric = ?1 LIMIT ?2";
         let mut select = self.rivals.prepare_cached(select).unwrap();
         let mut rows = select.query(params![metric as i64, days.unwrap_or(1)]).unwrap();
@@ -229,11 +225,7 @@ fn name(metric: usize) -> String {
 
 /// The medians of two pieces of work that take turns, so that a busy machine is busy for both; in microseconds.
 fn in_turns(rounds: usize, ours: impl Fn(), theirs: impl Fn()) -> (f64, f64) {
-    let time = |work: &dyn Fn()| {
-        let start = Instant::now();
-        work();
-        start.elapsed().as_secs_f64() * 1e6
-    };
+    let time = |work: &dyn Fn()| nanoseconds(work) / 1e3;
     // The first turn fills the caches.
     ours();
     let times: Vec<_> = (0..rounds).map(|_| (time(&ours), time(&theirs))).collect();
@@ -241,46 +233,6 @@ fn in_turns(rounds: usize, ours: impl Fn(), theirs: impl Fn()) -> (f64, f64) {
     (median(ours), median(theirs))
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
-
-/// Random numbers (SplitMix64) that replay from a seed.
 fn identifiers(seed: u64, count: usize) -> Vec<u64> {
-    let mut state = seed.wrapping_add(1).wrapping_mul(0x2545_f491_4f6c_dd1d);
-    let next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
-    std::iter::repeat_with(next).take(count).collect()
-}
-
-type Rival = HyperLogLogPlus<u64, AsGiven>;
-
-/// Takes a random number for its own hash.
-#[derive(Clone, Serialize, Deserialize)]
-struct AsGiven(u64);
-
-impl BuildHasher for AsGiven {
-    type Hasher = Self;
-
-    fn build_hasher(&self) -> Self {
-        Self(0)
-    }
-}
-
-impl Hasher for AsGiven {
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, id: u64) {
-        self.0 = id;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
+    random_numbers(seed + 1, count)
 }

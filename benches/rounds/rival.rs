@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use headcount::Sketch;
 use hyperloglogplus::{HyperLogLog, HyperLogLogPlus};
+use serde::{Deserialize, Serialize};
 
 pub(crate) type Rival = HyperLogLogPlus<u64, AsGiven>;
 
@@ -25,7 +26,7 @@ pub(crate) fn rival_of(ids: &[u64]) -> Rival {
 }
 
 /// Takes a random number for its own hash.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct AsGiven(u64);
 
 impl BuildHasher for AsGiven {

@@ -1,7 +1,9 @@
 //! Tracking allocates nothing in steady state: neither on the caller's thread, nor where events are added up.
 
 use allocation_counter::measure;
-use headcount::{Builder, Definitions, Event, EventDefinition, Mode, Rule, Store, Tracker};
+use headcount::{Event, Mode, Store, Tracker};
+
+use crate::two_events::two_events;
 
 /// Events of a burst, which takes 8 buffers or some more.
 const BURST: u64 = 8_192;
@@ -107,24 +109,7 @@ fn users() -> impl Iterator<Item = u64> {
 }
 
 fn store(mode: Mode) -> (Store, Tracker) {
-    let used = ["platform", "version", "retries", "seconds"].into_iter().fold(
-        EventDefinition::new("command_used").identifier("user").label().value(),
-        EventDefinition::custom,
-    );
-    let definitions = Definitions::new()
-        .event(EventDefinition::new("page_viewed").identifier("user").identifier("project"))
-        .and_then(|all| all.event(used))
-        .unwrap();
-    let rules = [
-        Rule::unique("page_viewed", "user"),
-        Rule::unique("page_viewed", "project"),
-        Rule::unique("command_used", "user").filter("platform", "linux"),
-        Rule::count("command_used").filter("version", "17.4.1").filter("retries", 3.0),
-        Rule::sum("command_used"),
-        Rule::per_value("command_used", "label"),
-    ];
-    let builder = Store::builder_in_memory().definitions(definitions).mode(mode);
-    let store = rules.into_iter().fold(builder, Builder::record).open().unwrap();
+    let store = two_events(mode).open().unwrap();
     let tracker = store.tracker();
     (store, tracker)
 }

@@ -20,5 +20,7 @@ mod idle;
 mod log;
 mod sketches;
 mod system_calls;
+#[path = "../../benches/rounds/two_events.rs"]
+mod two_events;
 #[path = "../../benches/rounds/typical_second.rs"]
 mod typical_second;
