@@ -53,6 +53,8 @@ pub enum ErrorKind {
     StoreDamaged,
     /// The store was written by a newer version of this crate.
     StoreNewer,
+    /// The store's file was removed, or another is in its place, while it was open.
+    StoreReplaced,
     /// The store or its folder cannot be written.
     ReadOnly,
     /// The disk is full.
@@ -89,6 +91,12 @@ impl Error {
     pub(crate) fn with_problems(mut self, problems: Vec<Problem>) -> Self {
         self.0.problems = problems;
         self
+    }
+
+    /// The same error, for another caller; without its source.
+    #[cold]
+    pub(crate) fn again(&self) -> Self {
+        Self::new(self.0.kind, self.0.message.clone()).with_problems(self.0.problems.clone())
     }
 
     /// Puts what the caller knows (a path, a series, a week) in front of the message.
@@ -189,6 +197,8 @@ pub enum TrackError {
     /// The call came from a forked child, which must open its own store. Noticed when a buffer is full: of a child's first 1,024
     /// events some are taken, and lost with the child.
     Forked,
+    /// The store could not be opened: see [`Builder::open_or_disabled`](crate::Builder::open_or_disabled).
+    Disabled,
 }
 
 impl TrackError {
@@ -207,6 +217,7 @@ impl TrackError {
         Self::QueueFull,
         Self::Closed,
         Self::Forked,
+        Self::Disabled,
     ];
 
     /// The place of the reason in [`TrackError::ALL`].
@@ -231,13 +242,17 @@ impl TrackError {
             Self::QueueFull => "queue_full",
             Self::Closed => "closed",
             Self::Forked => "forked",
+            Self::Disabled => "disabled",
         }
     }
 
     /// Whether the call itself was wrong, so that a test should fail on it; the others are circumstances.
     #[must_use]
     pub fn is_mistake(self) -> bool {
-        !matches!(self, Self::TooLate | Self::TooFuture | Self::QueueFull | Self::Closed | Self::Forked)
+        !matches!(
+            self,
+            Self::TooLate | Self::TooFuture | Self::QueueFull | Self::Closed | Self::Forked | Self::Disabled
+        )
     }
 }
 
@@ -259,6 +274,7 @@ impl fmt::Display for TrackError {
             Self::QueueFull => "the queue is full; the event was not taken",
             Self::Closed => "the store is closed; the event was not taken",
             Self::Forked => "this process is a fork; open a store of its own after the fork",
+            Self::Disabled => "the store could not be opened, as its health says; the event was not taken",
         })
     }
 }

@@ -97,8 +97,9 @@ pub use definition::{
 pub use error::{Error, ErrorKind, Problem, Severity, TrackError};
 pub use event::id::{Id, PropertyValue};
 pub use event::{Event, MAX_EXTRAS, MAX_TEXT_BYTES};
+pub use ingest::health::{Health, Status, Trouble};
 pub use ingest::import::report::{BadLine, ImportReport};
-pub use ingest::pipeline::{Mistake, Mode, Overflow};
+pub use ingest::settings::{Mistake, Mode, Overflow};
 pub use ingest::source::MAX_LINE_BYTES;
 pub use ingest::stats::Stats;
 pub use ingest::tracker::{EventDraft, EventTracker, MAX_AGE_SECONDS, MAX_AHEAD_SECONDS, Tracker};
@@ -111,13 +112,14 @@ pub use report::query::{Answer, Query, Value};
 pub use report::reader::{Contents, Ledger, Reader};
 pub use sketch::{Sketch, SketchKind, estimate::Estimate};
 pub use storage::mark::Mark;
+pub use storage::retention::{Retained, Retention};
 pub use store::{Store, builder::Builder};
 pub use time::clock::{Clock, ManualClock};
 pub use time::frame::{TimeFrame, UnknownTimeFrame};
 pub use time::range::{TimeRange, Unit, Window};
 pub use time::timestamp::Timestamp;
 pub use time::week::IsoWeek;
-pub use upkeep::Upkeep;
+pub use upkeep::{Removed, Upkeep};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

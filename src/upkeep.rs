@@ -2,11 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, ErrorKind};
 use crate::report::reader::Reader;
 use crate::storage::batch::{Batch, Marking, ProducerId};
 use crate::storage::mark::Mark;
+use crate::storage::retention::Retention;
 use crate::storage::sqlite::{self, SqliteWriter};
 use crate::storage::{Commit, Writer};
 use crate::time::clock::Clock;
@@ -34,6 +36,32 @@ pub struct Upkeep {
     writer: SqliteWriter,
     reader: Reader,
     clock: Clock,
+}
+
+/// What a call of [`Upkeep::retain`] removed.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// # use headcount::{Definitions, EventDefinition, Store};
+/// use headcount::{Retention, Upkeep};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("usage.db");
+/// # let definitions = Definitions::new().event(EventDefinition::new("page_viewed"))?;
+/// # Store::builder(&path).definitions(definitions).open()?.close()?;
+/// let mut upkeep = Upkeep::open(&path)?;
+/// upkeep.set_retention(Retention::everything().hours_for_days(100))?;
+/// assert_eq!(upkeep.retain()?.rows, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Removed {
+    /// Rows of hours and days.
+    pub rows: u64,
+    /// By how much the file and its log are smaller.
+    pub bytes: u64,
 }
 
 impl std::fmt::Debug for Upkeep {
@@ -108,6 +136,41 @@ impl Upkeep {
                 Err(Error::new(ErrorKind::UnknownMark, format!("the mark `{name}` was removed just now")))
             }
         }
+    }
+
+    /// Sets how long buckets are kept, for every process that writes the store; each heeds it within a minute.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] for a time or a size below its floor; the reason of a failed commit.
+    pub fn set_retention(&mut self, retention: Retention) -> Result<(), Error> {
+        retention.check()?;
+        self.writer.set_retention(retention, self.clock.now())
+    }
+
+    /// Removes all that is kept no longer, now, in pieces between which other processes write, and gives the space back to the file
+    /// system. Writes a store that an older version made anew, for which it needs its size once more.
+    ///
+    /// # Errors
+    ///
+    /// The reason of a failed commit; what was removed before stays removed.
+    pub fn retain(&mut self) -> Result<Removed, Error> {
+        self.retain_until(&AtomicBool::new(false))
+    }
+
+    /// As [`Upkeep::retain`], and ends early when `stop` is set.
+    pub(crate) fn retain_until(&mut self, stop: &AtomicBool) -> Result<Removed, Error> {
+        let size = |reader: &Reader| reader.contents().map(|contents| contents.bytes + contents.log_bytes);
+        let (before, mut rows) = (size(&self.reader)?, 0);
+        while !stop.load(Ordering::Relaxed) {
+            let pass = self.writer.retain(self.clock.now())?;
+            rows += pass.removed_rows as u64;
+            if pass.is_done {
+                self.writer.shorten(self.clock.now())?;
+                break;
+            }
+        }
+        Ok(Removed { rows, bytes: before.saturating_sub(size(&self.reader)?) })
     }
 
     fn commit(&mut self, marking: Marking) -> Result<Commit, Error> {

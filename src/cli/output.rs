@@ -131,6 +131,7 @@ pub(super) fn word(kind: ErrorKind) -> &'static str {
         ErrorKind::StoreBusy => "store_busy",
         ErrorKind::StoreDamaged => "store_damaged",
         ErrorKind::StoreNewer => "store_newer",
+        ErrorKind::StoreReplaced => "store_replaced",
         ErrorKind::ReadOnly => "read_only",
         ErrorKind::StoreFull => "store_full",
         ErrorKind::Sketch => "sketch",

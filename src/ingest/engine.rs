@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, TrackError};
 use crate::ingest::aggregate::{Aggregator, Target};
 use crate::ingest::pipeline::{Shared, closed};
 use crate::ingest::record::Records;
+use crate::ingest::retaining::Retaining;
 use crate::storage::batch::{Batch, LedgerEntry};
 use crate::storage::{Commit, Writer};
 
@@ -106,6 +108,7 @@ pub(crate) struct Inline {
     writer: Box<dyn Writer>,
     /// A batch whose commit failed: it keeps its exact content until its fate is known.
     unsettled: Option<Batch>,
+    retaining: Retaining,
     closed: bool,
 }
 
@@ -117,7 +120,7 @@ impl std::fmt::Debug for Inline {
 
 impl Inline {
     pub(crate) fn new(engine: Engine, writer: Box<dyn Writer>) -> Self {
-        Self { engine, writer, unsettled: None, closed: false }
+        Self { engine, writer, unsettled: None, retaining: Retaining::default(), closed: false }
     }
 
     /// Commits when memory is full; fails when it is and the disk takes nothing.
@@ -134,8 +137,17 @@ impl Inline {
         if self.closed {
             return Err(closed());
         }
+        let cut = Instant::now();
         self.engine.gather(shared);
-        self.settle_and_commit(shared)
+        match self.settle_and_commit(shared) {
+            Ok(()) => shared.covered(0, cut),
+            Err(error) => {
+                shared.attempt_failed(shared.attempt_begins(), &error);
+                return Err(error);
+            }
+        }
+        self.retaining.work(shared, &mut *self.writer);
+        Ok(())
     }
 
     pub(crate) fn close(&mut self, shared: &Shared) -> Result<(), Error> {
@@ -144,8 +156,7 @@ impl Inline {
         }
         let outcome = self.flush(shared);
         self.closed = true;
-        if let Err(error) = &outcome {
-            shared.attempt_failed(shared.attempt_begins(), error);
+        if outcome.is_err() {
             let unsettled = self.unsettled.take().as_ref().map_or(0, pending_in);
             shared.abandon(unsettled + self.engine.pending_events());
         }

@@ -12,65 +12,15 @@ use crate::error::{Error, ErrorKind};
 use crate::ingest::aggregate::Target;
 use crate::ingest::buffer::Buffers;
 use crate::ingest::engine::{Engine, Inline};
+use crate::ingest::health::{Health, Status, Trouble};
 use crate::ingest::queue::Queue;
+use crate::ingest::settings::{LONGEST_WAIT, Mode, Settings};
 use crate::ingest::stats::{Stats, Tallies};
 use crate::ingest::threads::{self, Job};
 use crate::storage::batch::Batch;
 use crate::storage::{Commit, Writer};
-use crate::time::clock::Clock;
 
-/// How the pipeline behaves; each field is an option of the builder.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) clock: Clock,
-    pub(crate) mode: Mode,
-    pub(crate) overflow: Overflow,
-    pub(crate) mistake: Mistake,
-    pub(crate) flush_every: Duration,
-    pub(crate) max_sketch_bytes: usize,
-    pub(crate) queue_buffers: usize,
-}
-
-/// Where events are added up and committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Mode {
-    /// On two threads of the store's own; callers never wait for the disk.
-    #[default]
-    Background,
-    /// In the calls themselves, committed by `flush` and `close`, and by the call that finds memory full: no threads, but
-    /// for the one of an import of more than 1,024 lines or 256 KiB; the same rows from run to run but for the random ids of
-    /// the store and its producers. For tests and benchmarks: `track` may wait for the disk, and nothing is committed by itself.
-    Inline,
-}
-
-/// What happens to an event when the queue is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Overflow {
-    /// It is refused and counted; the caller goes on at once.
-    #[default]
-    Refuse,
-    /// The caller sleeps until there is room, at most so long; then the event is refused and counted. Not for the workers of
-    /// an async runtime.
-    Wait(Duration),
-}
-
-/// What [`Tracker::track`](crate::Tracker::track) does when the call itself is wrong, as with a misspelt event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Mistake {
-    /// Counts it, and goes on: analytics never break a product.
-    #[default]
-    Count,
-    /// Panics with the reason: for tests, where a mistake should be seen.
-    Panic,
-}
-
-/// Longer waits than this are as good as none at all, and could not be added to an instant.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
-
-/// A running pipeline.
+/// A running pipeline, or one of a store that could not be opened.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     shared: Arc<Shared>,
@@ -98,11 +48,17 @@ pub(crate) struct Shared {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     /// The whole pipeline, where there are no threads.
     pub(crate) inline: Option<Mutex<Inline>>,
+    /// Why there is no storage; closed from the beginning then.
+    pub(crate) disabled: Option<Trouble>,
 }
 
 /// What flushes wait for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Control {
+    /// What was tracked before this instant is in the file.
+    durable_until: Instant,
+    /// What removing old buckets failed with last.
+    retention: Option<Trouble>,
     /// Tickets given to flushes.
     requested: u64,
     /// Tickets whose events are in the file.
@@ -119,17 +75,32 @@ struct Control {
     abandoned: u64,
 }
 
+impl Control {
+    fn new() -> Self {
+        Self {
+            durable_until: Instant::now(),
+            retention: None,
+            requested: 0,
+            covered: 0,
+            attempts: 0,
+            failure: None,
+            stage: Stage::Open,
+            timed_out: false,
+            committer_ended: false,
+            abandoned: 0,
+        }
+    }
+}
+
 /// The last attempt to commit that failed.
 #[derive(Debug, Clone)]
 struct Failure {
     attempt: u64,
-    kind: ErrorKind,
-    message: String,
+    trouble: Trouble,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
-    #[default]
     Open,
     /// What is there is committed, then the threads end.
     Closing,
@@ -150,32 +121,23 @@ impl Pipeline {
         settings: Settings,
         writer: Box<dyn Writer>,
     ) -> Result<Self, Error> {
+        if settings.mode == Mode::Inline {
+            let inline = Some(Mutex::new(Inline::new(engine, writer)));
+            let shared = Arc::new(Shared { inline, ..Shared::new(target, settings) });
+            return Ok(Self { shared, threads: Mutex::default() });
+        }
         let (jobs, inbox) = mpsc::channel();
-        let mode = settings.mode;
-        let (inline, background) = match mode {
-            Mode::Inline => (Some(Mutex::new(Inline::new(engine, writer))), None),
-            Mode::Background => (None, Some((engine, writer))),
-        };
-        let shared = Arc::new(Shared {
-            buffers: Buffers::new(),
-            queue: Queue::new(settings.queue_buffers),
-            tallies: Tallies::default(),
-            closed: AtomicBool::new(false),
-            process: AtomicU32::new(std::process::id()),
-            control: Mutex::new(Control::default()),
-            changed: Condvar::new(),
-            aggregator: OnceLock::new(),
-            asleep: AtomicBool::new(false),
-            jobs: Mutex::new(background.is_some().then_some(jobs)),
-            inline,
-            target,
-            settings,
-        });
-        let threads = match background {
-            None => Vec::new(),
-            Some((engine, writer)) => threads::start(&shared, engine, writer, inbox)?,
-        };
+        let shared = Arc::new(Shared { jobs: Mutex::new(Some(jobs)), ..Shared::new(target, settings) });
+        let threads = threads::start(&shared, engine, writer, inbox)?;
         Ok(Self { shared, threads: Mutex::new(threads) })
+    }
+
+    /// The pipeline of a store that could not be opened: it refuses every event, and counts it.
+    pub(crate) fn disabled(target: Target, settings: Settings, reason: &Error) -> Self {
+        let disabled = Some(Trouble::new(reason, settings.clock.now()));
+        let shared = Shared { disabled, closed: AtomicBool::new(true), ..Shared::new(target, settings) };
+        shared.ended();
+        Self { shared: Arc::new(shared), threads: Mutex::default() }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -190,7 +152,7 @@ impl Pipeline {
         }
         let mut control = self.shared.control.lock();
         if control.stage != Stage::Open {
-            return Err(closed());
+            return Err(self.shared.ended_error());
         }
         control.requested += 1;
         let (ticket, begun) = (control.requested, control.attempts);
@@ -202,8 +164,8 @@ impl Pipeline {
             // An attempt that began earlier may lack this flush's events, and says nothing about the next one.
             if let Some(failure) = control.failure.as_ref().filter(|failure| failure.attempt > begun) {
                 return Err(Error::new(
-                    failure.kind,
-                    format!("{}; the events stay in memory and are tried again", failure.message),
+                    failure.trouble.kind,
+                    format!("{}; the events stay in memory and are tried again", failure.trouble.message),
                 ));
             }
             if control.stage > Stage::Closing {
@@ -216,6 +178,9 @@ impl Pipeline {
     /// Takes no more events, commits what is there within `limit`, ends the threads, and reports.
     pub(crate) fn close(&self, limit: Duration) -> Result<Stats, Error> {
         self.shared.refuse_fork()?;
+        if self.shared.disabled.is_some() {
+            return Ok(self.shared.stats());
+        }
         self.shared.closed.store(true, Ordering::Release);
         match &self.shared.inline {
             // What could not be stored is told below, as it is after a second call.
@@ -232,7 +197,7 @@ impl Pipeline {
         }
         let error = failure.map_or_else(
             || Error::new(ErrorKind::Deadline, "the time limit passed before everything was stored"),
-            |failure| Error::new(failure.kind, failure.message),
+            |failure| failure.trouble.error(),
         );
         Err(error.context(format_args!("closing the store lost {} events", stats.lost)))
     }
@@ -278,7 +243,7 @@ impl Pipeline {
             return inline.lock().commit(batch);
         }
         let (reply, outcome) = mpsc::channel();
-        let sender = self.shared.committer_jobs().ok_or_else(closed)?;
+        let sender = self.shared.committer_jobs().ok_or_else(|| self.shared.ended_error())?;
         sender.send(Job { batch: Arc::clone(batch), attempt: 0, reply }).map_err(|_| closed())?;
         drop(sender);
         outcome.recv().map_err(|_| closed())?.result
@@ -303,6 +268,58 @@ impl Drop for Pipeline {
 }
 
 impl Shared {
+    fn new(target: Target, settings: Settings) -> Self {
+        Self {
+            buffers: Buffers::new(),
+            queue: Queue::new(settings.queue_buffers),
+            tallies: Tallies::default(),
+            closed: AtomicBool::new(false),
+            process: AtomicU32::new(std::process::id()),
+            control: Mutex::new(Control::new()),
+            changed: Condvar::new(),
+            aggregator: OnceLock::new(),
+            asleep: AtomicBool::new(false),
+            jobs: Mutex::default(),
+            inline: None,
+            disabled: None,
+            target,
+            settings,
+        }
+    }
+
+    /// Why an ended pipeline takes nothing.
+    fn ended_error(&self) -> Error {
+        self.disabled.as_ref().map_or_else(closed, Trouble::error)
+    }
+
+    /// Whether everything works; how long the oldest event waits is by the clock that never leaps.
+    pub(crate) fn health(&self) -> Health {
+        if self.is_fork() {
+            return Health { status: Status::Working, trouble: None, oldest_unflushed: None };
+        }
+        let is_waiting = self.stats().queued > 0;
+        let control = self.control.lock();
+        let failing = control.failure.as_ref().map(|failure| &failure.trouble).or(control.retention.as_ref());
+        let status = match (&self.disabled, failing) {
+            (Some(_), _) => Status::Disabled,
+            (None, Some(_)) => Status::Failing,
+            (None, None) => Status::Working,
+        };
+        Health {
+            status,
+            trouble: self.disabled.as_ref().or(failing).cloned(),
+            oldest_unflushed: is_waiting.then(|| control.durable_until.elapsed()),
+        }
+    }
+
+    /// What a pass of retention came to.
+    pub(crate) fn retention_ended(&self, outcome: Result<(), &Error>) {
+        let now = self.settings.clock.now();
+        let mut control = self.control.lock();
+        let before = control.retention.take();
+        control.retention = outcome.err().map(|error| Trouble::new(error, now).after(before.as_ref()));
+    }
+
     /// Wakes the aggregator, whatever it does; a call that comes before it sleeps keeps it awake.
     pub(crate) fn wake_aggregator(&self) {
         if let Some(thread) = self.aggregator.get() {
@@ -376,14 +393,20 @@ impl Shared {
     }
 
     pub(crate) fn attempt_failed(&self, attempt: u64, error: &Error) {
-        let failure = Failure { attempt, kind: error.kind(), message: error.to_string() };
-        self.control.lock().failure = Some(failure);
+        let now = self.settings.clock.now();
+        let mut control = self.control.lock();
+        let before = control.failure.take();
+        let trouble = Trouble::new(error, now).after(before.as_ref().map(|failure| &failure.trouble));
+        control.failure = Some(Failure { attempt, trouble });
+        drop(control);
         self.changed.notify_all();
     }
 
-    pub(crate) fn covered(&self, ticket: u64) {
+    /// What was tracked before `cut` is in the file, and with it what the flush with this ticket waits for.
+    pub(crate) fn covered(&self, ticket: u64, cut: Instant) {
         let mut control = self.control.lock();
         control.covered = control.covered.max(ticket);
+        control.durable_until = cut;
         control.failure = None;
         drop(control);
         self.changed.notify_all();

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ingest::aggregate::Skipped;
 use crate::ingest::engine::{self, Engine};
 use crate::ingest::pipeline::{Shared, Stage};
+use crate::ingest::retaining::Retaining;
 use crate::storage::batch::Batch;
 use crate::storage::{Commit, Writer};
 
@@ -81,13 +82,19 @@ pub(crate) fn start(
 }
 
 fn commit_all(shared: &Shared, mut writer: Box<dyn Writer>, inbox: &mpsc::Receiver<Job>) {
+    let mut retaining = Retaining::default();
     while let Ok(job) = inbox.recv() {
         // A panic rolls the transaction back, like an error.
         let result = catch_unwind(AssertUnwindSafe(|| writer.commit(&job.batch)))
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the committer panicked")));
+        let is_committed = result.is_ok();
         // Whoever asked may be gone by now.
         let _ = job.reply.send(Outcome { attempt: job.attempt, result });
         shared.wake_aggregator();
+        // Whatever happens to old buckets, new events go on.
+        if is_committed {
+            let _ = catch_unwind(AssertUnwindSafe(|| retaining.work(shared, &mut *writer)));
+        }
     }
     // The connection is closed before anybody is told.
     drop(writer);
@@ -114,6 +121,8 @@ struct Aggregation {
 struct InFlight {
     batch: Arc<Batch>,
     ticket: u64,
+    /// When everything that was tracked before it is in this batch or an earlier one.
+    cut: Instant,
     attempt: u64,
     /// After a failure: when to try again, and how long the wait after the next failure is.
     retry: Option<Instant>,
@@ -187,15 +196,17 @@ impl Aggregation {
     /// Cuts a batch of everything that was tracked before now, for every flush that has asked before now; says whether anything
     /// was.
     fn cut(&mut self, ticket: u64, stage: Stage) -> bool {
+        let cut = Instant::now();
         self.engine.gather(&self.shared);
         self.shared.queue.announce_room();
-        self.last_cut = Instant::now();
+        self.last_cut = cut;
         self.ticket_seen = ticket;
         match self.engine.cut(&self.shared) {
             Some(batch) => {
                 self.in_flight = Some(InFlight {
                     batch: Arc::new(batch),
                     ticket,
+                    cut,
                     attempt: 0,
                     retry: None,
                     backoff: RETRY_MIN,
@@ -205,7 +216,7 @@ impl Aggregation {
                 true
             }
             None => {
-                self.shared.covered(ticket);
+                self.shared.covered(ticket, cut);
                 self.ended = stage == Stage::Closing;
                 false
             }
@@ -232,7 +243,7 @@ impl Aggregation {
                 Ok(Commit::Applied | Commit::Repeated) => {
                     if let Some(in_flight) = self.in_flight.take() {
                         engine::settle(&self.shared, &in_flight.batch);
-                        self.shared.covered(in_flight.ticket);
+                        self.shared.covered(in_flight.ticket, in_flight.cut);
                     }
                 }
                 Ok(Commit::Overtaken) => {

@@ -11,7 +11,8 @@ use crate::event::id::{Id, PropertyValue};
 use crate::event::{Event, Facts, fact_setters};
 use crate::ingest::buffer::Buffer;
 use crate::ingest::engine::Inline;
-use crate::ingest::pipeline::{LONGEST_WAIT, Mistake, Overflow, Shared};
+use crate::ingest::pipeline::Shared;
+use crate::ingest::settings::{LONGEST_WAIT, Mistake, Overflow};
 use crate::plan::EventIndex;
 use crate::time::bucket::Hour;
 use crate::time::timestamp::Timestamp;
@@ -111,18 +112,22 @@ impl Tracker {
     )]
     pub fn try_track(&self, event: Event<'_>) -> Result<(), TrackError> {
         let Some(index) = self.shared.target.plan.find_index(event.name()) else {
-            return Err(self.shared.tallies.refuse(TrackError::UnknownEvent));
+            return Err(self.shared.refuse(TrackError::UnknownEvent));
         };
         self.shared.record(index, &event.facts)
     }
 
-    /// Resolves an event's name once, for callers that track it often.
+    /// Resolves an event's name once, for callers that track it often. Where the store is disabled every name will do.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::UnknownEvent`] when no definition declares the event, or it was removed.
     pub fn event(&self, name: &str) -> Result<EventTracker, Error> {
         match self.shared.target.plan.find(name) {
+            // Without its file a store may not know its definitions, and takes no event anyway.
+            None if self.shared.disabled.is_some() => {
+                Ok(EventTracker { shared: Arc::clone(&self.shared), event: EventIndex(u32::MAX) })
+            }
             Some((event, plan)) if !plan.removed => {
                 Ok(EventTracker { shared: Arc::clone(&self.shared), event })
             }
@@ -231,9 +236,15 @@ impl Shared {
         }
     }
 
+    /// Counts a refusal. A store that could not be opened has one reason only, as far as it looks at events at all.
+    #[cold]
+    fn refuse(&self, reason: TrackError) -> TrackError {
+        self.tallies.refuse(if self.disabled.is_some() { TrackError::Disabled } else { reason })
+    }
+
     #[inline]
     fn record(&self, index: EventIndex, facts: &Facts<'_>) -> Result<(), TrackError> {
-        self.try_record(index, facts).map_err(|error| self.tallies.refuse(error))
+        self.try_record(index, facts).map_err(|error| self.refuse(error))
     }
 
     #[inline]

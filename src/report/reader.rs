@@ -25,6 +25,7 @@ use crate::report::evaluate::Evaluation;
 use crate::report::metric::{self, Evaluate, MetricValue};
 use crate::report::query::{Answer, Query};
 use crate::storage::mark::Mark;
+use crate::storage::retention::Retained;
 use crate::storage::{self, Sizes, Snapshot, sqlite};
 use crate::time::clock::Clock;
 use crate::time::range::Unit;
@@ -121,6 +122,15 @@ impl Reader {
         definitions: Option<Arc<Definitions>>,
     ) -> Self {
         Self { storage, clock, process: std::process::id(), definitions: Arc::new(Mutex::new(definitions)) }
+    }
+
+    /// How long the store keeps its buckets, and what retention has removed.
+    ///
+    /// # Errors
+    ///
+    /// The errors of reading the store.
+    pub fn retention(&self) -> Result<Retained, Error> {
+        self.read(|snapshot| snapshot.retained())
     }
 
     /// Evaluates metrics by these definitions instead of those in the store.

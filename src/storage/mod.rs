@@ -1,7 +1,9 @@
 //! Where buckets are kept: the traits that every storage meets, and the batch that it commits.
 
 pub(crate) mod batch;
+pub(crate) mod disabled;
 pub(crate) mod mark;
+pub(crate) mod retention;
 pub(crate) mod sqlite;
 pub(crate) mod sum;
 pub(crate) mod survey;
@@ -14,6 +16,7 @@ use crate::definition::rule::{Rule, RuleKind};
 use crate::error::Error;
 use crate::storage::batch::{Batch, SeriesId, SourceState};
 use crate::storage::mark::Mark;
+use crate::storage::retention::{Retained, Retention};
 use crate::storage::sum::Sum;
 use crate::storage::survey::Survey;
 use crate::time::bucket::{Bucket, Day};
@@ -34,6 +37,18 @@ pub(crate) enum Commit {
     Repeated,
     /// Its source has moved on by another import; nothing was applied.
     Overtaken,
+}
+
+/// What one pass of retention did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pass {
+    pub(crate) removed_rows: usize,
+    /// Whether nothing is left to do for now.
+    pub(crate) is_done: bool,
+}
+
+impl Pass {
+    pub(crate) const DONE: Self = Self { removed_rows: 0, is_done: true };
 }
 
 /// What a writer says of the time from now on.
@@ -61,10 +76,16 @@ pub(crate) trait Writer: Send {
     fn value_names(&mut self, series: SeriesId) -> Result<Vec<String>, Error>;
 
     /// Keeps the definitions and the rules that are recorded besides, so that readers need no files.
-    fn keep_definitions(&mut self, definitions: &str, recorded: &str) -> Result<(), Error>;
+    fn keep_definitions(&mut self, definitions: &str, recorded: &str, now: Timestamp) -> Result<(), Error>;
 
     /// Puts a batch into the store, all of it or nothing, durably.
     fn commit(&mut self, batch: &Batch) -> Result<Commit, Error>;
+
+    /// Sets how long buckets are kept.
+    fn set_retention(&mut self, retention: Retention, now: Timestamp) -> Result<(), Error>;
+
+    /// Removes a piece of what is to go, as of `now`.
+    fn retain(&mut self, now: Timestamp) -> Result<Pass, Error>;
 }
 
 /// A series as the file has it.
@@ -148,6 +169,9 @@ pub(crate) trait Snapshot: Survey {
 
     /// Every mark, by time.
     fn marks(&self) -> Result<Vec<Mark>, Error>;
+
+    /// How long buckets are kept, and what was removed.
+    fn retained(&self) -> Result<Retained, Error>;
 
     /// How many rows and bytes the store has.
     fn sizes(&self) -> Result<Sizes, Error>;

@@ -10,11 +10,14 @@ use crate::definition::stored;
 use crate::error::{Error, ErrorKind};
 use crate::ingest::aggregate::Target;
 use crate::ingest::intern::ValueNames;
-use crate::ingest::pipeline::{Mistake, Mode, Overflow, Pipeline, Settings};
+use crate::ingest::pipeline::Pipeline;
 use crate::ingest::queue::QUEUE_BUFFERS;
+use crate::ingest::settings::{Mistake, Mode, Overflow, Settings};
 use crate::plan::{Plan, RuleIndex};
 use crate::report::reader::{Reader, stored_definitions};
-use crate::storage::batch::ProducerId;
+use crate::storage::batch::{ProducerId, SeriesId};
+use crate::storage::disabled::Disabled;
+use crate::storage::retention::Retention;
 use crate::storage::sqlite;
 use crate::storage::{Recording, Writer};
 use crate::store::{Inner, Store};
@@ -46,6 +49,7 @@ pub struct Builder {
     definitions: Option<Definitions>,
     recorded: Vec<Rule>,
     recording: Recording,
+    retention: Option<Retention>,
     settings: Settings,
 }
 
@@ -62,6 +66,7 @@ impl Builder {
             definitions: None,
             recorded: Vec::new(),
             recording: Recording::default(),
+            retention: None,
             settings: Settings {
                 clock: Clock::system(),
                 mode: Mode::default(),
@@ -92,6 +97,13 @@ impl Builder {
     /// all the same counts.
     pub fn for_imports(mut self) -> Self {
         self.recording = Recording::ByImports;
+        self
+    }
+
+    /// How long buckets are kept, and how large the file may get. The store keeps this, for every process that writes it, in place of
+    /// what it had. Default: what the store has, [`Retention::everything`] for a new one.
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = Some(retention);
         self
     }
 
@@ -132,6 +144,53 @@ impl Builder {
         self
     }
 
+    /// Opens the store, or one that takes no events where the file does not let it, so that what counts never keeps from starting what is
+    /// counted. A disabled store refuses every event as [`TrackError::Disabled`](crate::TrackError::Disabled) and counts it, answers
+    /// with the reason that [`Store::health`] tells, and logs it once. It stays so until the program opens the store again.
+    ///
+    /// # Errors
+    ///
+    /// Only what is wrong whatever the file is: [`ErrorKind::Definitions`] and [`ErrorKind::Usage`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), headcount::Error> {
+    /// use headcount::{Definitions, Event, EventDefinition, Status, Store};
+    ///
+    /// let definitions = Definitions::new().event(EventDefinition::new("issue_created"))?;
+    /// let store = Store::builder("no/such/folder/usage.db").definitions(definitions).open_or_disabled()?;
+    /// store.tracker().track(Event::new("issue_created"));
+    /// assert_eq!(store.health().status, Status::Disabled);
+    /// assert_eq!(store.stats().refused.values().sum::<u64>(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open_or_disabled(self) -> Result<Store, Error> {
+        let spare = self.clone();
+        match self.open() {
+            Err(error) if !matches!(error.kind(), ErrorKind::Definitions | ErrorKind::Usage) => {
+                tracing::error!(error = %error, "the store could not be opened; events are refused");
+                spare.disabled(error)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Without the file it may be unknown which events there are; then each name is taken for one.
+    fn disabled(self, reason: Error) -> Result<Store, Error> {
+        let definitions = self.definitions.unwrap_or_default();
+        let plan = Plan::compile(&definitions, &self.recorded)?;
+        let target = Target {
+            series: vec![SeriesId(0); plan.rules().len()].into(),
+            plan: Arc::new(plan),
+            names: Arc::default(),
+            producer: ProducerId([0; 16]),
+        };
+        let clock = self.settings.clock.clone();
+        let pipeline = Pipeline::disabled(target, self.settings, &reason);
+        let reader = Reader::new(Arc::new(Disabled::new(reason)), clock, None);
+        Ok(Store(Arc::new(Inner { pipeline, reader: reader.with_definitions(definitions) })))
+    }
+
     /// Opens the store, and starts its threads in [`Mode::Background`]. Blocks for the disk, and for another process that writes
     /// up to 10 seconds a transaction.
     ///
@@ -148,9 +207,12 @@ impl Builder {
         {
             return Err(no_definitions().context(path.display()));
         }
-        // What cannot be compiled must not leave an empty store behind.
+        // What is wrong by itself must not leave an empty store behind.
         if let Some(definitions) = &self.definitions {
             Plan::compile(definitions, &self.recorded)?;
+        }
+        if let Some(retention) = self.retention {
+            retention.check()?;
         }
         let (mut writer, storage) = match &self.place {
             Place::File(path) => sqlite::open(path, now)?,
@@ -168,7 +230,10 @@ impl Builder {
         }
         let plan = Plan::compile(&definitions, &recorded)?;
         let series = writer.register(plan.rules(), self.recording, now)?;
-        writer.keep_definitions(&definitions.to_json()?, &stored::rules_to_json(recorded)?)?;
+        writer.keep_definitions(&definitions.to_json()?, &stored::rules_to_json(recorded)?, now)?;
+        if let Some(retention) = self.retention {
+            writer.set_retention(retention, now)?;
+        }
         let mut names = ValueNames::default();
         for (rule, id) in plan
             .rules()

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::ingest::health::Health;
 use crate::ingest::import::{self, SourceName, report::ImportReport};
 use crate::ingest::pipeline::Pipeline;
 use crate::ingest::source;
@@ -108,6 +109,15 @@ impl Store {
     /// As [`Store::close`].
     pub fn close_within(&self, limit: Duration) -> Result<Stats, Error> {
         self.0.pipeline.close(limit)
+    }
+
+    /// Whether the store does its work, and why not; and how long the oldest event that is not durable has waited. Does no I/O.
+    ///
+    /// For a status page or a probe of a service. A failure in the background shows here, is logged once a minute, and ends by itself when
+    /// its cause has gone.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.0.pipeline.shared().health()
     }
 
     /// What became of the events that were tracked through this opened store. Does no I/O.

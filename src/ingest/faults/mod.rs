@@ -3,6 +3,7 @@
 mod closing;
 mod commits;
 mod full;
+mod retaining;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,13 +20,15 @@ use crate::event::Event;
 use crate::ingest::aggregate::Target;
 use crate::ingest::engine::Engine;
 use crate::ingest::intern::ValueNames;
-use crate::ingest::pipeline::{Mistake, Mode, Overflow, Pipeline, Settings};
+use crate::ingest::pipeline::Pipeline;
 use crate::ingest::queue::QUEUE_BUFFERS;
+use crate::ingest::settings::{Mistake, Mode, Overflow, Settings};
 use crate::ingest::tracker::Tracker;
 use crate::plan::Plan;
 use crate::storage::batch::{Batch, ProducerId, SeriesId};
+use crate::storage::retention::Retention;
 use crate::storage::sqlite::{self, SqliteReader, SqliteWriter};
-use crate::storage::{Commit, Reader, Recording, Writer};
+use crate::storage::{Commit, Pass, Reader, Recording, Writer};
 use crate::time::bucket::Bucket;
 use crate::time::clock::{Clock, ManualClock};
 use crate::time::timestamp::Timestamp;
@@ -45,6 +48,9 @@ pub(super) enum Fault {
     ApplyThenPanic,
     /// The commit does not return before another fault is set.
     Hang,
+    /// Commits succeed, and removing old buckets does not.
+    FailToRetain,
+    PanicInRetaining,
 }
 
 /// The test's hand on the writer.
@@ -86,8 +92,20 @@ impl Writer for FaultyWriter {
         self.sound.value_names(series)
     }
 
-    fn keep_definitions(&mut self, definitions: &str, recorded: &str) -> Result<(), Error> {
-        self.sound.keep_definitions(definitions, recorded)
+    fn keep_definitions(&mut self, definitions: &str, recorded: &str, now: Timestamp) -> Result<(), Error> {
+        self.sound.keep_definitions(definitions, recorded, now)
+    }
+
+    fn set_retention(&mut self, retention: Retention, now: Timestamp) -> Result<(), Error> {
+        self.sound.set_retention(retention, now)
+    }
+
+    fn retain(&mut self, now: Timestamp) -> Result<Pass, Error> {
+        match *self.lever.fault.lock() {
+            Fault::FailToRetain => Err(no_room()),
+            Fault::PanicInRetaining => panic!("a panic put in by a test"),
+            _ => self.sound.retain(now),
+        }
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Commit, Error> {
@@ -98,7 +116,9 @@ impl Writer for FaultyWriter {
         }
         let fault = *fault;
         match fault {
-            Fault::None | Fault::Hang => self.sound.commit(batch),
+            Fault::None | Fault::Hang | Fault::FailToRetain | Fault::PanicInRetaining => {
+                self.sound.commit(batch)
+            }
             Fault::Fail => Err(no_room()),
             Fault::ApplyThenFail => self.sound.commit(batch).and(Err(no_room())),
             Fault::Panic => panic!("a panic put in by a test"),

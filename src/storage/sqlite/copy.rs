@@ -85,9 +85,13 @@ pub(crate) fn log_bytes(connection: &Connection) -> u64 {
     log.and_then(|log| log.metadata().ok()).map_or(0, |log| log.len())
 }
 
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Makes the names in a folder as durable as what they name.
 pub(crate) fn sync_folder(of: &Path) -> Result<(), Error> {
-    let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(of);
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| io("syncing the folder", folder, &error))

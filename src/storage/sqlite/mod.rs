@@ -1,10 +1,15 @@
 //! The SQLite storage: one file, several processes. The only folder that speaks SQL to the store; rusqlite's door.
 
 mod copy;
+mod create;
 mod failure;
+mod identity;
 mod marks;
+mod migrate;
 mod open;
 mod reader;
+mod reserve;
+mod retention;
 mod schema;
 mod sketches;
 mod spans;
@@ -29,18 +34,18 @@ pub(crate) use writer::SqliteWriter;
 pub(crate) fn open(path: &Path, now: Timestamp) -> Result<(SqliteWriter, SqliteReader), Error> {
     let writer = open::writing(path, now)?;
     let reader = open::reading_beside_writer(path)?;
-    Ok((SqliteWriter::new(share(writer)), SqliteReader::new(share(reader))))
+    Ok((SqliteWriter::new(share(writer))?, SqliteReader::new(share(reader))?))
 }
 
 /// Opens an existing store for reading only.
 pub(crate) fn open_reader(path: &Path) -> Result<SqliteReader, Error> {
-    open::reading(path).map(|connection| SqliteReader::new(share(connection)))
+    SqliteReader::new(share(open::reading(path)?))
 }
 
 /// Makes a store in memory: one private connection, for writing and reading.
 pub(crate) fn in_memory(now: Timestamp) -> Result<(SqliteWriter, SqliteReader), Error> {
     let connection = share(open::in_memory(now)?);
-    Ok((SqliteWriter::new(Arc::clone(&connection)), SqliteReader::new(connection)))
+    Ok((SqliteWriter::new(Arc::clone(&connection))?, SqliteReader::new(connection)?))
 }
 
 type SharedConnection = Arc<Mutex<Connection>>;

@@ -1,25 +1,23 @@
 //! Opening and creating store files.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::{Error, ErrorKind, plain};
-use crate::storage::sqlite::copy::{self, sync_folder};
+use crate::storage::sqlite::create::{build, create};
 use crate::storage::sqlite::failure::{During, damaged, failed};
-use crate::storage::sqlite::schema;
-use crate::time::bucket::Granularity;
+use crate::storage::sqlite::{migrate, schema};
 use crate::time::timestamp::Timestamp;
 
 /// SQLite before this version can damage a WAL file that several processes write.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long a writer waits for another one.
-const BUSY_DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const BUSY_DEADLINE: Duration = Duration::from_secs(10);
 /// Waits are spread over 1 to this many milliseconds, so that writers do not meet again at once.
 const MAX_BUSY_SLEEP_MILLISECONDS: i32 = 5;
 /// The mean of a wait, from which the number of tries within the deadline follows.
@@ -47,6 +45,7 @@ pub(crate) fn writing(path: &Path, now: Timestamp) -> Result<Connection, Error> 
     }
     use_wal(&connection).map_err(|error| error.context(path.display()))?;
     prepare_to_write(&connection).map_err(|error| error.context(path.display()))?;
+    migrate::to_current(&connection).map_err(|error| error.context(path.display()))?;
     Ok(connection)
 }
 
@@ -130,7 +129,7 @@ fn harden(connection: &mut Connection) -> Result<(), Error> {
     connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIBIBYTES).during("opening it")
 }
 
-fn prepare_to_write(connection: &Connection) -> Result<(), Error> {
+pub(super) fn prepare_to_write(connection: &Connection) -> Result<(), Error> {
     connection.pragma_update(None, "synchronous", "FULL").during("setting synchronous")?;
     connection
         .pragma_update(None, "journal_size_limit", WAL_SIZE_LIMIT_BYTES)
@@ -138,7 +137,7 @@ fn prepare_to_write(connection: &Connection) -> Result<(), Error> {
 }
 
 /// Called by SQLite before its `tries`-th new try for a lock.
-fn wait_for_writer(tries: i32) -> bool {
+pub(super) fn wait_for_writer(tries: i32) -> bool {
     if u128::try_from(tries).unwrap_or(u128::MAX) * MEAN_BUSY_SLEEP_MILLISECONDS > BUSY_DEADLINE.as_millis() {
         return false;
     }
@@ -150,7 +149,7 @@ fn wait_for_writer(tries: i32) -> bool {
 }
 
 /// Switching to WAL does not wait for other processes by itself.
-fn use_wal(connection: &Connection) -> Result<(), Error> {
+pub(super) fn use_wal(connection: &Connection) -> Result<(), Error> {
     let started = Instant::now();
     for tries in 0.. {
         let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
@@ -220,64 +219,11 @@ fn refuse_foreign(path: &Path) -> Result<(), Error> {
         )));
     }
     let version = pragma("user_version")?;
-    if version > schema::USER_VERSION {
-        return Err(named(Error::new(
-            ErrorKind::StoreNewer,
-            format!(
-                "the store has version {version}, this program knows up to {}; use a newer program",
-                schema::USER_VERSION
-            ),
-        )));
-    }
-    if version < schema::USER_VERSION {
+    migrate::refuse_newer(version).map_err(named)?;
+    if version < schema::OLDEST_VERSION {
         return Err(named(damaged(format_args!("its version is {version}, which no release ever wrote"))));
     }
     Ok(())
-}
-
-/// Builds the store under a name of its own and links it to its place: of several processes that do so at once one wins,
-/// and no process ever sees half a store. The folder is synced, else a power cut could bring the old state back.
-fn create(path: &Path, now: Timestamp) -> Result<(), Error> {
-    let unfinished = copy::unfinished_name(path)?;
-    let built = create_at(&unfinished, now).and_then(|()| match std::fs::hard_link(&unfinished, path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(io("creating the store", path, &error)),
-    });
-    // Leaving the scratch name behind would do no harm, so its removal may fail.
-    let _ = std::fs::remove_file(&unfinished);
-    built?;
-    sync_folder(path)
-}
-
-fn create_at(path: &Path, now: Timestamp) -> Result<(), Error> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| uncreatable(path, &error))?;
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).during("creating the store")?;
-    prepare_to_write(&connection)?;
-    build(&connection, now)?;
-    use_wal(&connection)?;
-    connection.close().map_err(|(_, error)| failed("closing the new store", error))?;
-    file.sync_all().map_err(|error| io("syncing the new store", path, &error))
-}
-
-fn build(connection: &Connection, now: Timestamp) -> Result<(), Error> {
-    connection.execute_batch("BEGIN IMMEDIATE").during("building the store")?;
-    connection.execute_batch(schema::CREATE).during("creating the tables")?;
-    connection.pragma_update(None, "application_id", schema::APPLICATION_ID).during("marking the file")?;
-    connection.pragma_update(None, "user_version", schema::USER_VERSION).during("marking the file")?;
-    connection
-        .execute(
-            "INSERT INTO store (one, uuid, created, united_bucket) VALUES (1, ?1, ?2, ?3)",
-            params![random()?.as_slice(), now.unix_seconds(), Granularity::Day.first().number()],
-        )
-        .during("naming the store")?;
-    connection.execute_batch("COMMIT").during("building the store")
 }
 
 /// 128 random bits from the system.

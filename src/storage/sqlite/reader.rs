@@ -10,10 +10,12 @@ use crate::definition::rule::RuleKind;
 use crate::error::Error;
 use crate::storage::batch::{SeriesId, SourceState};
 use crate::storage::mark::Mark;
+use crate::storage::retention::Retained;
 use crate::storage::sqlite::SharedConnection;
 use crate::storage::sqlite::failure::{During, damaged};
+use crate::storage::sqlite::identity::Identity;
 use crate::storage::sqlite::schema::kind_code;
-use crate::storage::sqlite::{copy, marks};
+use crate::storage::sqlite::{copy, marks, retention};
 use crate::storage::sum::Sum;
 use crate::storage::{Damage, Extent, OVERFLOW_VALUE, Reader, Series, ShowDay, Sizes, Snapshot, Span};
 use crate::time::bucket::{Bucket, Day, Granularity};
@@ -22,22 +24,30 @@ use crate::time::timestamp::Timestamp;
 /// The reading side of a SQLite store.
 pub(crate) struct SqliteReader {
     connection: SharedConnection,
+    identity: Option<Identity>,
 }
 
 impl SqliteReader {
-    pub(crate) fn new(connection: SharedConnection) -> Self {
-        Self { connection }
+    pub(crate) fn new(connection: SharedConnection) -> Result<Self, Error> {
+        let identity = Identity::of(&connection.lock())?;
+        Ok(Self { connection, identity })
+    }
+
+    fn refuse_replaced(&self) -> Result<(), Error> {
+        self.identity.as_ref().map_or(Ok(()), Identity::check)
     }
 }
 
 impl Reader for SqliteReader {
     fn snapshot(&self, read: &mut dyn FnMut(&dyn Snapshot) -> Result<(), Error>) -> Result<(), Error> {
+        self.refuse_replaced()?;
         let connection = self.connection.lock();
         let reading = Reading::begin(&connection)?;
         read(&Moment { connection: reading.0 })
     }
 
     fn copy_to(&self, path: &Path) -> Result<(), Error> {
+        self.refuse_replaced()?;
         copy::write(&self.connection.lock(), path)
     }
 
@@ -277,6 +287,10 @@ impl Snapshot for Moment<'_> {
 
     fn marks(&self) -> Result<Vec<Mark>, Error> {
         marks::all(self.connection)
+    }
+
+    fn retained(&self) -> Result<Retained, Error> {
+        retention::read(self.connection)
     }
 
     fn sizes(&self) -> Result<Sizes, Error> {

@@ -5,7 +5,9 @@ use crate::definition::rule::RuleKind;
 /// `hdct`, in the header of every store file.
 pub(crate) const APPLICATION_ID: i32 = 0x6864_6374;
 /// The version of the tables below; a store of a newer one is refused before anything is written.
-pub(crate) const USER_VERSION: i32 = 1;
+pub(crate) const USER_VERSION: i32 = 2;
+/// The oldest version that is still read, and brought to the current one when it is opened for writing.
+pub(crate) const OLDEST_VERSION: i32 = 1;
 
 /// Minimum, maximum, histogram and gauge.
 const RESERVED_KINDS: std::ops::RangeInclusive<i64> = 5..=8;
@@ -106,6 +108,21 @@ CREATE TABLE damaged (
     blob   BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX damaged_series ON damaged (series, bucket);
+";
+
+/// What version 2 has more: how long buckets are kept, in days; how large the file may be; and the time up to which the
+/// clock is believed.
+pub(crate) const CREATE_RETENTION: &str = "
+CREATE TABLE retention (
+    one            INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    hours_kept     INTEGER,
+    days_kept      INTEGER,
+    bytes_kept     INTEGER,
+    trusted        INTEGER,
+    leap           INTEGER,
+    leap_confirmed INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO retention (one) VALUES (1);
 ";
 
 /// The code that the file has for a kind of series.

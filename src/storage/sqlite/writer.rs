@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::definition::rule::Rule;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::storage::batch::{Batch, Continued, LedgerEntry, SeriesId, SourceAdvance, ValueName};
+use crate::storage::retention::Retention;
 use crate::storage::sqlite::SharedConnection;
-use crate::storage::sqlite::failure::{During, damaged, failed};
+use crate::storage::sqlite::failure::{During, damaged};
+use crate::storage::sqlite::identity::Identity;
+use crate::storage::sqlite::reserve::Reserve;
 use crate::storage::sqlite::schema::kind_code;
-use crate::storage::sqlite::{marks, sketches, spans};
+use crate::storage::sqlite::{marks, migrate, retention, sketches, spans};
 use crate::storage::sum::Sum;
-use crate::storage::{Commit, MAX_VALUES_PER_SERIES, OVERFLOW_VALUE, Recording, Writer};
-use crate::time::bucket::Bucket;
+use crate::storage::{Commit, MAX_VALUES_PER_SERIES, OVERFLOW_VALUE, Pass, Recording, Writer};
+use crate::time::bucket::{Bucket, Day, Hour};
 use crate::time::timestamp::Timestamp;
 
 /// Producers that have not committed for this long have ended; their numbers are no longer needed.
@@ -24,11 +27,52 @@ const OVERFLOW: i64 = 0;
 /// The writing side of a SQLite store.
 pub(crate) struct SqliteWriter {
     connection: SharedConnection,
+    /// Not in memory.
+    file: Option<OpenFile>,
+}
+
+/// What a writer knows of the file that it has open.
+struct OpenFile {
+    identity: Identity,
+    reserve: Reserve,
 }
 
 impl SqliteWriter {
-    pub(crate) fn new(connection: SharedConnection) -> Self {
-        Self { connection }
+    pub(crate) fn new(connection: SharedConnection) -> Result<Self, Error> {
+        let file = Identity::of(&connection.lock())?.map(|identity| {
+            let reserve = Reserve::beside(identity.path());
+            OpenFile { identity, reserve }
+        });
+        Ok(Self { connection, file })
+    }
+
+    /// Makes the file as short as it can be.
+    pub(crate) fn shorten(&mut self, now: Timestamp) -> Result<(), Error> {
+        self.write(now, |connection| retention::shorten(connection))
+    }
+
+    /// Does what writes: never into a file that has lost its name, and with the reserve where the disk is full.
+    fn write<T>(
+        &mut self,
+        now: Timestamp,
+        mut work: impl FnMut(&mut Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut connection = self.connection.lock();
+        let Some(OpenFile { identity, reserve }) = &mut self.file else { return work(&mut connection) };
+        identity.check()?;
+        let mut outcome = work(&mut connection);
+        if outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::StoreFull) {
+            let has_room = reserve.give_up(now);
+            // It may be full since it may not be larger, and then room is made of what is old; or that has been changed by now.
+            let has_passed = retention::pass(&mut connection, now).is_ok();
+            if has_room || has_passed {
+                outcome = work(&mut connection);
+            }
+        }
+        let done = outcome.map_err(|error| error.context(identity.path().display()))?;
+        // It may have lost it meanwhile, and what was written would not be found.
+        identity.check()?;
+        Ok(done)
     }
 }
 
@@ -39,32 +83,7 @@ impl Writer for SqliteWriter {
         recording: Recording,
         now: Timestamp,
     ) -> Result<Vec<SeriesId>, Error> {
-        let mut connection = self.connection.lock();
-        let transaction = begin(&mut connection)?;
-        let mut ids = Vec::with_capacity(rules.len());
-        for rule in rules {
-            let (key, kind) = (rule.key(), kind_code(rule.kind()));
-            transaction
-                .prepare_cached(CREATE_SERIES)
-                .and_then(|mut create| create.execute(params![key, kind]))
-                .during("creating a series")?;
-            let id = transaction
-                .prepare_cached(FIND_SERIES)
-                .and_then(|mut find| find.query_row(params![key, kind], |row| row.get(0).map(SeriesId)))
-                .during("reading the series")?;
-            if recording == Recording::FromNow {
-                spans::add(&transaction, id, now, None)?;
-            }
-            ids.push(id);
-        }
-        if recording == Recording::FromNow {
-            spans::end_others(&transaction, rules, &ids, now)?;
-        }
-        transaction
-            .execute(FORGET_PRODUCERS, params![now.unix_seconds() - PRODUCER_KEPT_SECONDS])
-            .during("forgetting ended producers")?;
-        transaction.commit().during("registering the series")?;
-        Ok(ids)
+        self.write(now, |connection| register(connection, rules, recording, now))
     }
 
     fn value_names(&mut self, series: SeriesId) -> Result<Vec<String>, Error> {
@@ -74,55 +93,140 @@ impl Writer for SqliteWriter {
         names.collect::<rusqlite::Result<_>>().during("reading the values")
     }
 
-    fn keep_definitions(&mut self, definitions: &str, recorded: &str) -> Result<(), Error> {
-        let mut connection = self.connection.lock();
-        let transaction = begin(&mut connection)?;
-        transaction
-            .execute(KEEP_DEFINITIONS, params![definitions, recorded])
-            .during("keeping the definitions")?;
-        transaction.commit().during("keeping the definitions")
+    fn keep_definitions(&mut self, definitions: &str, recorded: &str, now: Timestamp) -> Result<(), Error> {
+        self.write(now, |connection| {
+            let transaction = begin(connection)?;
+            transaction
+                .execute(KEEP_DEFINITIONS, params![definitions, recorded])
+                .during("keeping the definitions")?;
+            transaction.commit().during("keeping the definitions")
+        })
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Commit, Error> {
-        let mut connection = self.connection.lock();
-        let transaction = begin(&mut connection)?;
-        if is_repeated(&transaction, batch)? {
-            return Ok(Commit::Repeated);
-        }
-        if let Some(continued) = &batch.continued
-            && !continue_source(&transaction, continued)?
-        {
-            return Ok(Commit::Overtaken);
-        }
-        if let Some(source) = &batch.source
-            && source.is_kept
-            && !advance_source(&transaction, source, batch.cut_at)?
-        {
-            return Ok(Commit::Overtaken);
-        }
-        if let Some(marking) = &batch.marking
-            && !marks::put(&transaction, marking, batch.cut_at)?
-        {
-            return Ok(Commit::Overtaken);
-        }
-        add_counts(&transaction, batch)?;
-        add_sums(&transaction, batch)?;
-        sketches::unite(&transaction, batch)?;
-        add_per_value(&transaction, batch)?;
-        add_ledger(&transaction, &batch.ledger)?;
-        for (series, since, until) in &batch.recorded {
-            spans::add(&transaction, *series, *since, Some(*until))?;
-        }
-        // Answers are as fresh as the newest events, whatever else is written.
-        if batch.marking.is_none() && batch.continued.is_none() {
-            transaction
-                .prepare_cached(NOTE_COMMIT)
-                .and_then(|mut note| note.execute(params![batch.cut_at.unix_seconds()]))
-                .during("noting the commit")?;
-        }
-        transaction.commit().during("committing a batch")?;
-        Ok(Commit::Applied)
+        self.write(batch.cut_at, |connection| commit(connection, batch))
     }
+
+    fn set_retention(&mut self, retention: Retention, now: Timestamp) -> Result<(), Error> {
+        self.write(now, |connection| retention::set(connection, retention, now))
+    }
+
+    fn retain(&mut self, now: Timestamp) -> Result<Pass, Error> {
+        let pass = self.write(now, |connection| retention::pass(connection, now))?;
+        if let Some(file) = &mut self.file {
+            file.reserve.renew(now);
+        }
+        Ok(pass)
+    }
+}
+
+fn register(
+    connection: &mut Connection,
+    rules: &[Rule],
+    recording: Recording,
+    now: Timestamp,
+) -> Result<Vec<SeriesId>, Error> {
+    let transaction = begin(connection)?;
+    let mut ids = Vec::with_capacity(rules.len());
+    for rule in rules {
+        let (key, kind) = (rule.key(), kind_code(rule.kind()));
+        transaction
+            .prepare_cached(CREATE_SERIES)
+            .and_then(|mut create| create.execute(params![key, kind]))
+            .during("creating a series")?;
+        let id = transaction
+            .prepare_cached(FIND_SERIES)
+            .and_then(|mut find| find.query_row(params![key, kind], |row| row.get(0).map(SeriesId)))
+            .during("reading the series")?;
+        if recording == Recording::FromNow {
+            spans::add(&transaction, id, now, None)?;
+        }
+        ids.push(id);
+    }
+    if recording == Recording::FromNow {
+        spans::end_others(&transaction, rules, &ids, now)?;
+    }
+    transaction
+        .execute(FORGET_PRODUCERS, params![now.unix_seconds() - PRODUCER_KEPT_SECONDS])
+        .during("forgetting ended producers")?;
+    transaction.commit().during("registering the series")?;
+    Ok(ids)
+}
+
+fn commit(connection: &mut Connection, batch: &Batch) -> Result<Commit, Error> {
+    let transaction = begin(connection)?;
+    // A newer program may have migrated the store beneath this one.
+    migrate::refuse_newer(migrate::version(&transaction)?)?;
+    if is_repeated(&transaction, batch)? {
+        return Ok(Commit::Repeated);
+    }
+    if let Some(continued) = &batch.continued
+        && !continue_source(&transaction, continued)?
+    {
+        return Ok(Commit::Overtaken);
+    }
+    if let Some(source) = &batch.source
+        && source.is_kept
+        && !advance_source(&transaction, source, batch.cut_at)?
+    {
+        return Ok(Commit::Overtaken);
+    }
+    if let Some(marking) = &batch.marking
+        && !marks::put(&transaction, marking, batch.cut_at)?
+    {
+        return Ok(Commit::Overtaken);
+    }
+    let kept = Kept::read(&transaction)?;
+    add_counts(&transaction, batch, kept)?;
+    add_sums(&transaction, batch, kept)?;
+    sketches::unite(&transaction, batch, kept.days_from)?;
+    add_per_value(&transaction, batch, kept)?;
+    add_ledger(&transaction, &batch.ledger)?;
+    for (series, since, until) in &batch.recorded {
+        spans::add(&transaction, *series, *since, Some(*until))?;
+    }
+    // Answers are as fresh as the newest events, whatever else is written.
+    if batch.marking.is_none() && batch.continued.is_none() {
+        transaction
+            .prepare_cached(NOTE_COMMIT)
+            .and_then(|mut note| note.execute(params![batch.cut_at.unix_seconds()]))
+            .during("noting the commit")?;
+    }
+    transaction.commit().during("committing a batch")?;
+    Ok(Commit::Applied)
+}
+
+/// Which buckets are kept: what belongs to others counts in the longer ones alone.
+#[derive(Clone, Copy)]
+struct Kept {
+    hours_from: Day,
+    days_from: Day,
+}
+
+impl Kept {
+    fn read(transaction: &Transaction<'_>) -> Result<Self, Error> {
+        let (hours_from, days_from) = retention::kept_from(transaction)?;
+        Ok(Self { hours_from, days_from })
+    }
+
+    /// The buckets that an hour counts in.
+    fn of_hour(self, hour: Hour) -> impl Iterator<Item = Bucket> {
+        let (day, of_hour) = (hour.day(), hour.day() >= self.hours_from);
+        [(Bucket::hour(hour), of_hour)].into_iter().chain(self.buckets(day)).filter_map(kept_one)
+    }
+
+    /// The buckets that a day counts in.
+    fn of_day(self, day: Day) -> impl Iterator<Item = Bucket> {
+        self.buckets(day).into_iter().filter_map(kept_one)
+    }
+
+    fn buckets(self, day: Day) -> [(Bucket, bool); 2] {
+        [(Bucket::day(day), day >= self.days_from), (Bucket::ALL_TIME, true)]
+    }
+}
+
+fn kept_one((bucket, is_kept): (Bucket, bool)) -> Option<Bucket> {
+    is_kept.then_some(bucket)
 }
 
 const FIND_SERIES: &str = "SELECT id FROM series WHERE key = ?1 AND kind = ?2";
@@ -135,11 +239,7 @@ const KEEP_DEFINITIONS: &str =
 const NOTE_COMMIT: &str = "UPDATE store SET committed = ?1 WHERE committed IS NULL OR committed < ?1";
 
 fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Error> {
-    let path = connection.path().unwrap_or_default().to_owned();
-    connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| {
-        let error = failed("beginning to write", error);
-        if path.is_empty() { error } else { error.context(path) }
-    })
+    connection.transaction_with_behavior(TransactionBehavior::Immediate).during("beginning to write")
 }
 
 /// Counts are u64 in memory and i64 in the file; both stop at the file's largest.
@@ -227,10 +327,10 @@ const ADD_COUNT: &str = "INSERT INTO counts (bucket, series, count) VALUES (?1, 
          CASE WHEN count > 9223372036854775807 - excluded.count THEN 9223372036854775807
               ELSE count + excluded.count END";
 
-fn add_counts(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
+fn add_counts(transaction: &Transaction<'_>, batch: &Batch, kept: Kept) -> Result<(), Error> {
     let mut rows = BTreeMap::<(Bucket, SeriesId), u64>::new();
     for (series, hour, count) in &batch.counts {
-        for bucket in [Bucket::ALL_TIME, Bucket::hour(*hour), Bucket::day(hour.day())] {
+        for bucket in kept.of_hour(*hour) {
             let total = rows.entry((bucket, *series)).or_default();
             *total = total.saturating_add(*count);
         }
@@ -247,10 +347,10 @@ const PUT_SUM: &str = "INSERT INTO sums (bucket, series, sum, carry, saturated) 
      ON CONFLICT (bucket, series) DO UPDATE SET sum = excluded.sum, carry = excluded.carry,
          saturated = excluded.saturated";
 
-fn add_sums(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
+fn add_sums(transaction: &Transaction<'_>, batch: &Batch, kept: Kept) -> Result<(), Error> {
     let mut rows = BTreeMap::<(Bucket, SeriesId), Sum>::new();
     for (series, hour, sum) in &batch.sums {
-        for bucket in [Bucket::ALL_TIME, Bucket::hour(*hour), Bucket::day(hour.day())] {
+        for bucket in kept.of_hour(*hour) {
             rows.entry((bucket, *series)).or_default().unite(*sum);
         }
     }
@@ -282,11 +382,11 @@ const ADD_PER_VALUE: &str = "INSERT INTO per_value (bucket, series, value, count
          CASE WHEN count > 9223372036854775807 - excluded.count THEN 9223372036854775807
               ELSE count + excluded.count END";
 
-fn add_per_value(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), Error> {
+fn add_per_value(transaction: &Transaction<'_>, batch: &Batch, kept: Kept) -> Result<(), Error> {
     let mut rows = BTreeMap::<(Bucket, SeriesId, i64), u64>::new();
     for (series, day, name, count) in &batch.per_value {
         let value = value_number(transaction, *series, name)?;
-        for bucket in [Bucket::ALL_TIME, Bucket::day(*day)] {
+        for bucket in kept.of_day(*day) {
             let total = rows.entry((bucket, *series, value)).or_default();
             *total = total.saturating_add(*count);
         }
