@@ -7,7 +7,8 @@ const REDIS_SEED: u64 = 0xadc8_3b19;
 const MULTIPLIER: u64 = 0xc6a4_a793_5bd1_e995;
 
 /// The hash of one identifier: MurmurHash64A (Austin Appleby) with Redis's seed over the exact bytes that Redis would have
-/// received. A raw identifier never crosses from the caller's thread, only this does.
+/// received. A raw identifier never crosses from the caller's thread, only what a sketch keeps
+/// of this does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct IdHash(u64);
 

@@ -15,10 +15,10 @@ use crate::hash::NameHash;
 pub(crate) const MAX_RULES_PER_EVENT: usize = 512;
 /// The most different identifiers and properties whose uniques one event may feed: bits of a 128-bit mask.
 pub(crate) const MAX_INPUTS_PER_EVENT: usize = 128;
-/// In the record of a [`PlainEvent`] the hashes stand behind its head and its mask.
-const HASHES_FROM: usize = 2;
 /// The rules of an event that one word of its mask stands for.
-pub(crate) const RULES_PER_WORD: usize = 64;
+pub(crate) const RULES_PER_WORD: usize = 32;
+/// The words of the record of a plain event: event, hour, user, project, namespace. No record is shorter.
+pub(crate) const PLAIN_RECORD_WORDS: usize = 5;
 /// The most events of one plan.
 pub(crate) const MAX_EVENTS: usize = 100_000;
 
@@ -30,11 +30,16 @@ pub(crate) struct EventIndex(pub(crate) u32);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RuleIndex(pub(crate) u32);
 
+impl RuleIndex {
+    /// No rule: a number that no plan reaches.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+}
+
 /// The definitions, compiled for tracking.
 #[derive(Debug)]
 pub(crate) struct Plan {
     events: Vec<EventPlan>,
-    /// For each event.
+    /// For each event, [`PlainEvent::NONE`] for those that are not plain.
     plain: Vec<PlainEvent>,
     names: HashMap<Box<str>, EventIndex, NameHash>,
     rules: Vec<Rule>,
@@ -58,40 +63,30 @@ pub(crate) struct EventPlan {
     pub(crate) interned: Vec<(Source, RuleIndex)>,
     /// The first one counts every event.
     pub(crate) rules: Vec<EventRule>,
-    /// The rules that every event feeds, as bits by their place in `rules`, 64 to a word.
-    pub(crate) always: Vec<u64>,
+    /// The rules that every event feeds, as bits by their place in `rules`, 32 to a word.
+    pub(crate) always: Vec<u32>,
     /// The rules to look at one by one: those with a filter, sums, and counts per value.
     pub(crate) tested: Vec<TestedRule>,
     /// The words of a record of this event.
     pub(crate) record_words: usize,
+    pub(crate) plain: Option<PlainEvent>,
 }
 
-/// All that tracking needs to know of the usual event, in half a cache line: it has its total, uniques of user, project and
-/// namespace, and no other rule. Its record is the head, one mask and the hashes.
-#[derive(Debug, Clone, Copy, Default)]
+/// All that tracking needs to know of the usual event, in a third of a cache line: it has its total, uniques of user, project and
+/// namespace, and no other rule.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct PlainEvent {
     pub(crate) total: RuleIndex,
-    /// The words of its record; 0 for every other event.
-    words: u8,
-    pub(crate) user: PlainUnique,
-    pub(crate) project: PlainUnique,
-    pub(crate) namespace: PlainUnique,
-}
-
-/// The unique rule of one identifier of a [`PlainEvent`].
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct PlainUnique {
-    pub(crate) rule: RuleIndex,
-    /// The rule's bit in the mask; 0 where there is no such rule.
-    pub(crate) bit: u8,
-    /// The word of the record that has its hash.
-    pub(crate) word: u8,
+    /// The unique rules of user, project and namespace, or [`RuleIndex::NONE`].
+    pub(crate) uniques: [RuleIndex; 3],
 }
 
 impl PlainEvent {
+    pub(crate) const NONE: Self = Self { total: RuleIndex::NONE, uniques: [RuleIndex::NONE; 3] };
+
     #[inline]
-    pub(crate) fn words(&self) -> usize {
-        usize::from(self.words)
+    pub(crate) fn is_plain(&self) -> bool {
+        self.total != RuleIndex::NONE
     }
 }
 
@@ -130,7 +125,7 @@ pub(crate) struct Input {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RulePlace {
     word: u32,
-    bit: u64,
+    bit: u32,
 }
 
 impl RulePlace {
@@ -140,7 +135,7 @@ impl RulePlace {
     }
 
     #[inline]
-    pub(crate) fn set(self, mask: &mut [u64]) {
+    pub(crate) fn set(self, mask: &mut [u32]) {
         if let Some(word) = usize::try_from(self.word).ok().and_then(|word| mask.get_mut(word)) {
             *word |= self.bit;
         }
@@ -223,6 +218,7 @@ impl Plan {
             always: Vec::new(),
             tested: Vec::new(),
             record_words: 0,
+            plain: None,
         };
         if !event.removed {
             let total = Rule::count(definition.action());
@@ -253,9 +249,11 @@ impl Plan {
                 ),
             ));
         }
-        event.record_words =
-            1 + event.always.len() + event.inputs.len() + usize::from(event.sums) + event.interned.len();
-        self.plain.push(event.plain().unwrap_or_default());
+        let words =
+            2 + event.always.len() + event.inputs.len() + 2 * usize::from(event.sums) + event.interned.len();
+        event.record_words = words.max(PLAIN_RECORD_WORDS);
+        event.plain = event.plain();
+        self.plain.push(event.plain.unwrap_or(PlainEvent::NONE));
         self.events.push(event);
         self.names.insert(definition.action().into(), index);
         Ok(())
@@ -278,10 +276,10 @@ impl Plan {
         self.events.get(usize::try_from(index.0).ok()?)
     }
 
-    /// The event, if it is plain.
+    /// What there is to know of the event if it is plain, else [`PlainEvent::NONE`].
     #[inline]
     pub(crate) fn plain(&self, index: EventIndex) -> Option<&PlainEvent> {
-        self.plain.get(usize::try_from(index.0).ok()?).filter(|plain| plain.words > 0)
+        self.plain.get(usize::try_from(index.0).ok()?)
     }
 
     /// Every rule, by its dense number.
@@ -334,26 +332,20 @@ impl EventPlan {
     }
 
     fn plain(&self) -> Option<PlainEvent> {
-        if self.always.len() != 1 || !self.tested.is_empty() {
-            return None;
-        }
-        let mut plain = PlainEvent {
-            total: self.rules.first()?.index,
-            words: u8::try_from(self.record_words).ok()?,
-            ..PlainEvent::default()
-        };
-        for (place, rule) in self.rules.iter().enumerate() {
-            let EventMeasure::Unique { input } = rule.measure else { continue };
-            let unique = match self.inputs.get(usize::from(input))?.source {
-                Source::User => &mut plain.user,
-                Source::Project => &mut plain.project,
-                Source::Namespace => &mut plain.namespace,
+        let mut plain = PlainEvent { total: self.rules.first()?.index, uniques: [RuleIndex::NONE; 3] };
+        let [user, project, namespace] = &mut plain.uniques;
+        for rule in self.rules.iter().skip(1) {
+            let EventMeasure::Unique { input } = rule.measure else { return None };
+            let input = self.inputs.get(usize::from(input))?;
+            let unique = match input.source {
+                Source::User => &mut *user,
+                Source::Project => &mut *project,
+                Source::Namespace => &mut *namespace,
                 _ => return None,
             };
-            let word = u8::try_from(HASHES_FROM + usize::from(input)).ok()?;
-            *unique = PlainUnique { rule: rule.index, bit: 1 << place, word };
+            *unique = rule.index;
         }
-        Some(plain)
+        self.tested.is_empty().then_some(plain)
     }
 
     fn identifier_source(&self, rule: &Rule, name: &str) -> Result<Source, Error> {

@@ -102,7 +102,8 @@ impl<'a> Scalar<'a> {
     }
 
     /// The hash that sketches keep for this scalar.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "where it is called is known which of these it is")]
     pub(crate) fn hash(self) -> IdHash {
         match self {
             Self::Text(text) => hash_text(text),
@@ -136,7 +137,7 @@ fn hash_text(text: &str) -> IdHash {
     IdHash::of(text.as_bytes())
 }
 
-#[inline]
+#[inline(never)]
 #[expect(clippy::cast_possible_truncation, reason = "the caller has checked that it is below 10^8")]
 fn hash_short(number: u64) -> IdHash {
     IdHash::of_short_decimal(number as u32)

@@ -199,10 +199,14 @@ impl<'a> Facts<'a> {
         self.extras
     }
 
-    /// Whether nothing is known besides time, user, project and namespace.
+    /// Whether nothing is known besides user, project and namespace.
     #[inline]
     pub(crate) fn has_identifiers_only(&self) -> bool {
-        self.label.is_empty() & self.property.is_empty() & self.value.is_none() & (self.extras == 0)
+        self.time.is_none()
+            & self.label.is_empty()
+            & self.property.is_empty()
+            & self.value.is_none()
+            & (self.extras == 0)
     }
 
     /// The scalar of `value`, absent when there is none.

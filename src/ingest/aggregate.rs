@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::hash::IdHash;
 use crate::ingest::cells::Cells;
 use crate::ingest::intern::ValueNames;
-use crate::ingest::record::{AnyRecord, PlainRecord, Record, Records, low_half};
+use crate::ingest::record::{AnyRecord, PlainRecord, Records};
 use crate::ingest::uniques::Uniques;
 use crate::plan::{EventMeasure, Plan, RuleIndex};
+use crate::sketch::code::Code;
 use crate::storage::batch::{Batch, LedgerEntry, ProducerId, SeriesId};
 use crate::storage::sum::Sum;
 use crate::time::bucket::{Day, Hour};
@@ -16,6 +16,8 @@ use crate::time::timestamp::Timestamp;
 
 /// A batch is cut at the latest with so many cells of one kind.
 const MAX_CELLS: usize = 500_000;
+/// The ledger's name for rules that were skipped since an event lacked what they count.
+const ABSENT_IDENTIFIER: &str = "absent_identifier";
 
 /// What every part of the pipeline shares about the store that it fills.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub(crate) struct Aggregator {
     per_value: Cells<HashMap<u32, u64>>,
     /// Events that are added up, for the ledger of the next batch, and what else belongs into it.
     stored: u64,
+    /// Identifiers that plain events lacked.
+    absent: u64,
     ledger: BTreeMap<LedgerEntry, u64>,
     /// The records in work, kept here so that a panic leaves them, and the place of the record in work.
     in_hand: Records,
@@ -61,6 +65,7 @@ impl Aggregator {
             uniques: Uniques::new(rules, max_sketch_bytes),
             per_value: Cells::new(rules),
             stored: 0,
+            absent: 0,
             ledger: BTreeMap::new(),
             in_hand: Records::default(),
             at: 0,
@@ -87,7 +92,7 @@ impl Aggregator {
     /// Passes over the record in work and counts its event as lost.
     pub(crate) fn skip(&mut self, reason: &'static str) -> Skipped {
         let mut reader = self.in_hand.read(&self.target.plan, self.at);
-        if reader.next().is_none() {
+        if reader.next_plain().is_none() && reader.next_any().is_none() {
             return Skipped::Nothing;
         }
         self.at = reader.position();
@@ -96,21 +101,26 @@ impl Aggregator {
     }
 
     #[inline]
-    fn apply(&mut self, record: &Record<'_>) {
-        match record {
-            Record::Plain(record) => self.apply_plain(record),
-            Record::Any(record) => self.apply_any(record),
+    fn apply_plain(&mut self, record: &PlainRecord<'_>) {
+        if let Some(count) = self.counts.cell(record.event.total, record.hour.index()) {
+            *count += 1;
         }
+        let day = record.hour.day().index();
+        let [user, project, namespace] = record.event.uniques;
+        self.add_plain(user, day, record.user);
+        self.add_plain(project, day, record.project);
+        self.add_plain(namespace, day, record.namespace);
         self.stored += 1;
     }
 
+    /// Adds the identifier of a plain event to its unique, if there is one.
     #[inline]
-    fn apply_plain(&mut self, record: &PlainRecord<'_>) {
-        if let Some(count) = self.counts.cell(record.event.total, record.hour.index()) {
-            *count = count.saturating_add(1);
+    fn add_plain(&mut self, unique: RuleIndex, day: u32, code: Option<Code>) {
+        match code {
+            Some(code) => self.uniques.add(unique, day, code),
+            None if unique != RuleIndex::NONE => self.absent += 1,
+            None => (),
         }
-        let day = record.hour.day().index();
-        record.for_each_unique(|rule, hash| self.uniques.add(rule, day, hash));
     }
 
     #[inline(never)]
@@ -130,18 +140,19 @@ impl Aggregator {
                 }
             }
             EventMeasure::Unique { input } => {
-                if let Some(bits) = record.hashes.get(usize::from(input)) {
-                    self.uniques.add(rule.index, day, IdHash::from_bits(*bits));
+                if let Some(bits) = record.codes.get(usize::from(input)) {
+                    self.uniques.add(rule.index, day, Code::from_bits(*bits));
                 }
             }
             EventMeasure::PerValue { interned } => {
-                let number = record.interned.get(usize::from(interned)).copied().map_or(0, low_half);
+                let number = record.interned.get(usize::from(interned)).copied().unwrap_or(0);
                 if let Some(values) = self.per_value.cell(rule.index, day) {
                     let count = values.entry(number).or_default();
                     *count = count.saturating_add(1);
                 }
             }
         });
+        self.stored += 1;
     }
 
     /// Adds to the ledger of the next batch.
@@ -189,6 +200,8 @@ impl Aggregator {
                 batch.per_value.push((id, Day::from_index(cell.bucket), name, count));
             }
         }
+        let absent = std::mem::take(&mut self.absent);
+        self.note(LedgerEntry::Noted(ABSENT_IDENTIFIER), absent);
         let stored = std::mem::take(&mut self.stored);
         self.note(LedgerEntry::Stored, stored);
         batch.ledger = std::mem::take(&mut self.ledger);
@@ -206,13 +219,18 @@ impl InHand<'_> {
     fn apply_rest(&mut self) {
         let plan = Arc::clone(&self.aggregator.target.plan);
         let mut reader = self.records.read(&plan, self.aggregator.at);
-        while let Some(record) = reader.next() {
-            self.aggregator.apply(&record);
+        loop {
+            while let Some(record) = reader.next_plain() {
+                self.aggregator.apply_plain(&record);
+                self.aggregator.at = reader.position();
+            }
+            let Some(record) = reader.next_any() else { break };
+            self.aggregator.apply_any(&record);
             self.aggregator.at = reader.position();
         }
         let notes = self.records.notes;
         self.aggregator.note(LedgerEntry::Noted("undeclared_property"), notes.undeclared);
-        self.aggregator.note(LedgerEntry::Noted("absent_identifier"), notes.absent);
+        self.aggregator.note(LedgerEntry::Noted(ABSENT_IDENTIFIER), notes.absent);
         self.aggregator.at = 0;
         self.records.clear();
     }

@@ -8,7 +8,7 @@ use crate::plan::RuleIndex;
 /// Values by rule and bucket index. Events mostly come in the order of time, so each rule remembers its last cell.
 #[derive(Debug)]
 pub(crate) struct Cells<V> {
-    /// For each rule the position of the cell that it used last, or of any other.
+    /// For each rule the position of the cell that it used last, or [`NOWHERE`].
     last: Vec<u32>,
     index: HashMap<u64, u32, BuildHasherDefault<CellHasher>>,
     cells: Vec<Cell<V>>,
@@ -34,7 +34,7 @@ impl<V: Default> Cells<V> {
     #[inline]
     pub(crate) fn cell(&mut self, rule: RuleIndex, bucket: u32) -> Option<&mut V> {
         let last = usize::try_from(*self.last.get(usize::try_from(rule.0).ok()?)?).ok()?;
-        let is_same = |cell: &Cell<V>| cell.bucket == bucket && cell.rule == rule;
+        let is_same = |cell: &Cell<V>| cell.bucket == bucket;
         let position =
             if self.cells.get(last).is_some_and(is_same) { last } else { self.find(rule, bucket)? };
         self.cells.get_mut(position).map(|cell| &mut cell.value)

@@ -1,35 +1,44 @@
-//! Records: what crosses from the caller's thread to the aggregator, as a few 64-bit words an event.
+//! Records: what crosses from the caller's thread to the aggregator, as a few 32-bit words an event.
 //!
-//! A record is `[event | hour << 32] [mask of matching rules]... [hash of each input]... [value?] [interned value]...`; its
-//! length follows from the event alone. Raw identifiers never cross.
+//! The record of a plain event is `[event | PLAIN] [hour] [code of user] [of project] [of namespace]`, whatever it has of them: no
+//! code is 0, which stands for one that is absent. Of any other it is `[event] [hour] [mask of matching rules]... [code of each input]...
+//! [value as two words?] [interned value]...`; its length follows from the event alone. Raw identifiers never cross, nor do whole hashes.
 
 use crate::definition::filter::FilterValue;
 use crate::error::TrackError;
 use crate::event::id::Scalar;
 use crate::event::{Extra, Facts, MAX_EXTRAS, MAX_TEXT_BYTES};
-use crate::hash::IdHash;
 use crate::ingest::intern::ValueNames;
 use crate::plan::{
-    EventIndex, EventMeasure, EventPlan, EventRule, PlainEvent, PlainUnique, Plan, RULES_PER_WORD, RuleIndex,
-    Source,
+    EventIndex, EventMeasure, EventPlan, EventRule, PLAIN_RECORD_WORDS, PlainEvent, Plan, RULES_PER_WORD,
+    RuleIndex, Source,
 };
+use crate::sketch::code::Code;
 use crate::time::bucket::Hour;
 
-/// The records of one buffer at the most.
+/// The records of one buffer at the most: none is shorter than a plain one.
 pub(crate) const RECORDS_PER_BUFFER: usize = 1_024;
 /// The words of one buffer: enough for the longest record that a plan allows, and for 1,024 of the usual ones.
-pub(crate) const WORDS_PER_BUFFER: usize = 8_192;
+pub(crate) const WORDS_PER_BUFFER: usize = PLAIN_RECORD_WORDS * RECORDS_PER_BUFFER;
+/// In the first word of a record: the event is plain, and so is its record. Plans have fewer events.
+const PLAIN: u32 = 1 << 31;
+/// The word of an identifier that an event does not have.
+const ABSENT: u32 = 0;
 
 /// A piece of work for the aggregator: records, and what the callers noted beside them.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     /// [`WORDS_PER_BUFFER`], or none at all.
-    words: Box<[u64]>,
+    words: Box<[u32]>,
     /// The words that records take.
     used: usize,
     count: usize,
     pub(crate) notes: Notes,
 }
+
+/// A record did not fit into a buffer.
+#[derive(Debug)]
+pub(crate) struct NoRoom;
 
 /// What was dropped or skipped while the events counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,7 +71,7 @@ impl Records {
     /// Whether a record of so many words still fits.
     #[inline]
     pub(crate) fn has_room(&self, words: usize) -> bool {
-        self.count < RECORDS_PER_BUFFER && self.used + words <= self.words.len()
+        self.used + words <= self.words.len()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -71,26 +80,14 @@ impl Records {
         self.notes = Notes::default();
     }
 
-    /// What [`Records::push`] does, for an event of which only identifiers are known.
+    /// Appends the record of a plain event if there is room for it.
     #[inline]
-    pub(crate) fn push_plain(
-        &mut self,
-        index: EventIndex,
-        event: &PlainEvent,
-        facts: &Facts<'_>,
-        hour: Hour,
-    ) -> Result<(), TrackError> {
-        let end = self.used + event.words();
-        let Some(record) = self.words.get_mut(self.used..end) else { return Err(TrackError::QueueFull) };
-        let (user, no_user) = put_hash(record, &event.user, &facts.user.0)?;
-        let (project, no_project) = put_hash(record, &event.project, &facts.project.0)?;
-        let (namespace, no_namespace) = put_hash(record, &event.namespace, &facts.namespace.0)?;
-        if let [head, mask, ..] = record {
-            *head = head_of(index, hour);
-            *mask = u64::from(1 | user | project | namespace);
-        }
-        self.notes.absent += u64::from(no_user) + u64::from(no_project) + u64::from(no_namespace);
-        self.used = end;
+    pub(crate) fn push_plain(&mut self, index: EventIndex, hour: Hour, ids: PlainIds) -> Result<(), NoRoom> {
+        let free = self.words.get_mut(self.used..).and_then(<[u32]>::first_chunk_mut);
+        let [user, project, namespace] = ids.0;
+        let record: &mut [u32; PLAIN_RECORD_WORDS] = free.ok_or(NoRoom)?;
+        *record = [index.0 | PLAIN, hour.index(), user, project, namespace];
+        self.used += PLAIN_RECORD_WORDS;
         self.count += 1;
         Ok(())
     }
@@ -105,19 +102,25 @@ impl Records {
         names: &ValueNames,
     ) -> Result<(), TrackError> {
         let undeclared = validate(event, facts)?;
+        if let Some(plain) = &event.plain {
+            self.push_plain(index, hour, PlainIds::of(plain, facts)?)
+                .map_err(|NoRoom| TrackError::QueueFull)?;
+            self.notes.undeclared += undeclared;
+            return Ok(());
+        }
         let Some(record) = self.words.get_mut(self.used..).and_then(|free| Parts::of(free, event)) else {
             return Err(TrackError::QueueFull);
         };
-        *record.head = head_of(index, hour);
+        *record.head = [index.0, hour.index()];
         for (mask, always) in record.masks.iter_mut().zip(&event.always) {
             *mask = *always;
         }
         let (mut absent, mut present) = (0, 0_u128);
-        for (place, (input, hash)) in event.inputs.iter().zip(record.hashes).enumerate() {
+        for (place, (input, code)) in event.inputs.iter().zip(record.codes).enumerate() {
             let scalar = source(event, facts, &input.source).present();
             match scalar {
                 Some(scalar) => {
-                    *hash = scalar.hash().bits();
+                    *code = Code::of(scalar.hash()).bits();
                     present |= 1 << place;
                     if let Some(place) = input.alone {
                         place.set(record.masks);
@@ -126,8 +129,9 @@ impl Records {
                 None => absent += u64::from(input.alone.is_some()),
             }
         }
-        if let [value] = record.value {
-            *value = facts.value.filter(|_| event.value).unwrap_or(0.0).to_bits();
+        if let [low, high] = record.value {
+            let bits = facts.value.filter(|_| event.value).unwrap_or(0.0).to_bits();
+            (*low, *high) = (low_half(bits), low_half(bits >> 32));
         }
         for rule in &event.tested {
             if !rule.filter.iter().all(|(property, wanted)| holds(source(event, facts, property), wanted)) {
@@ -160,47 +164,57 @@ impl Records {
     }
 }
 
-/// Writes the hash of an identifier; gives the bit of its rule in the mask, and whether the rule has to do without it.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "three calls an event, a third of whose cost would be the calls")]
-fn put_hash(record: &mut [u64], unique: &PlainUnique, scalar: &Scalar<'_>) -> Result<(u8, bool), TrackError> {
-    let hash = match scalar {
-        Scalar::Absent => return Ok((0, unique.bit != 0)),
-        Scalar::Text(text) if text.len() > MAX_TEXT_BYTES => return Err(TrackError::TooLong),
-        Scalar::Text("") => return Ok((0, unique.bit != 0)),
-        _ if unique.bit == 0 => return Ok((0, false)),
-        scalar => scalar.hash(),
-    };
-    if let Some(word) = record.get_mut(usize::from(unique.word)) {
-        *word = hash.bits();
+/// What a plain event happened to: the codes of its user, project and namespace, 0 for what is absent or not asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlainIds([u32; 3]);
+
+impl PlainIds {
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "where it is called is known what kinds of identifiers there are"
+    )]
+    pub(crate) fn of(event: &PlainEvent, facts: &Facts<'_>) -> Result<Self, TrackError> {
+        let [user, project, namespace] = &event.uniques;
+        Ok(Self([
+            plain_id(*user, facts.user.0)?,
+            plain_id(*project, facts.project.0)?,
+            plain_id(*namespace, facts.namespace.0)?,
+        ]))
     }
-    Ok((unique.bit, false))
 }
 
-#[inline]
-fn head_of(index: EventIndex, hour: Hour) -> u64 {
-    u64::from(index.0) | u64::from(hour.index()) << 32
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as its only caller")]
+fn plain_id(unique: RuleIndex, id: Scalar<'_>) -> Result<u32, TrackError> {
+    match id {
+        Scalar::Absent => Ok(ABSENT),
+        Scalar::Text(text) if text.len() > MAX_TEXT_BYTES => Err(TrackError::TooLong),
+        Scalar::Text("") => Ok(ABSENT),
+        _ if unique == RuleIndex::NONE => Ok(ABSENT),
+        id => Ok(Code::of(id.hash()).bits()),
+    }
 }
 
 /// The parts of a free record.
 struct Parts<'a> {
-    head: &'a mut u64,
-    masks: &'a mut [u64],
-    hashes: &'a mut [u64],
-    /// One word or none.
-    value: &'a mut [u64],
-    interned: &'a mut [u64],
+    head: &'a mut [u32; 2],
+    masks: &'a mut [u32],
+    codes: &'a mut [u32],
+    /// Two words or none.
+    value: &'a mut [u32],
+    interned: &'a mut [u32],
 }
 
 impl<'a> Parts<'a> {
     #[inline]
-    fn of(free: &'a mut [u64], event: &EventPlan) -> Option<Self> {
-        let (head, rest) = free.split_first_mut()?;
+    fn of(free: &'a mut [u32], event: &EventPlan) -> Option<Self> {
+        let (head, rest) = free.split_first_chunk_mut()?;
         let (masks, rest) = rest.split_at_mut_checked(event.always.len())?;
-        let (hashes, rest) = rest.split_at_mut_checked(event.inputs.len())?;
-        let (value, rest) = rest.split_at_mut_checked(usize::from(event.sums))?;
+        let (codes, rest) = rest.split_at_mut_checked(event.inputs.len())?;
+        let (value, rest) = rest.split_at_mut_checked(2 * usize::from(event.sums))?;
         let (interned, _) = rest.split_at_mut_checked(event.interned.len())?;
-        Some(Self { head, masks, hashes, value, interned })
+        Some(Self { head, masks, codes, value, interned })
     }
 }
 
@@ -210,13 +224,13 @@ fn intern(
     facts: &Facts<'_>,
     names: &ValueNames,
     position: usize,
-    words: &mut [u64],
+    words: &mut [u32],
 ) -> bool {
     let Some(((property, index), word)) = event.interned.get(position).zip(words.get_mut(position)) else {
         return false;
     };
     let Some(scalar) = source(event, facts, property).present() else { return false };
-    *word = scalar.with_bytes(|text| names.number(*index, text)).into();
+    *word = scalar.with_bytes(|text| names.number(*index, text));
     true
 }
 
@@ -308,84 +322,77 @@ fn holds(scalar: Scalar<'_>, wanted: &FilterValue) -> bool {
 
 /// Reads records back.
 pub(crate) struct RecordReader<'a> {
-    words: &'a [u64],
+    words: &'a [u32],
     at: usize,
     plan: &'a Plan,
 }
 
-/// One record, as the aggregator sees it.
-pub(crate) enum Record<'a> {
-    Plain(PlainRecord<'a>),
-    Any(AnyRecord<'a>),
-}
-
+/// The record of a plain event.
 pub(crate) struct PlainRecord<'a> {
     pub(crate) event: &'a PlainEvent,
     pub(crate) hour: Hour,
-    mask: u64,
-    words: &'a [u64],
+    pub(crate) user: Option<Code>,
+    pub(crate) project: Option<Code>,
+    pub(crate) namespace: Option<Code>,
 }
 
 pub(crate) struct AnyRecord<'a> {
     event: &'a EventPlan,
     pub(crate) hour: Hour,
-    masks: &'a [u64],
-    pub(crate) hashes: &'a [u64],
+    masks: &'a [u32],
+    pub(crate) codes: &'a [u32],
     pub(crate) value: f64,
-    pub(crate) interned: &'a [u64],
+    pub(crate) interned: &'a [u32],
 }
 
-impl RecordReader<'_> {
+impl<'a> RecordReader<'a> {
     /// The word at which the next record begins.
     #[inline]
     pub(crate) fn position(&self) -> usize {
         self.at
     }
-}
 
-impl<'a> Iterator for RecordReader<'a> {
-    type Item = Record<'a>;
-
+    /// The next record, if it is a plain one.
     #[inline]
-    fn next(&mut self) -> Option<Record<'a>> {
-        let head = *self.words.first()?;
-        let (index, hour) = (EventIndex(low_half(head)), Hour::from_index(low_half(head >> 32)));
-        if let Some(event) = self.plan.plain(index) {
-            let words = self.take(event.words())?;
-            return Some(Record::Plain(PlainRecord { event, hour, mask: *words.get(1)?, words }));
+    pub(crate) fn next_plain(&mut self) -> Option<PlainRecord<'a>> {
+        let (&[head, hour, user, project, namespace], rest) = self.words.split_first_chunk()?;
+        if head & PLAIN == 0 {
+            return None;
         }
-        let event = self.plan.event(index)?;
-        let record = self.take(event.record_words)?;
-        let (masks, rest) = record.get(1..)?.split_at_checked(event.always.len())?;
-        let (hashes, rest) = rest.split_at_checked(event.inputs.len())?;
-        let (value, interned) = rest.split_at_checked(usize::from(event.sums))?;
-        let value = value.first().map_or(0.0, |bits| f64::from_bits(*bits));
-        Some(Record::Any(AnyRecord { event, hour, masks, hashes, value, interned }))
-    }
-}
-
-impl<'a> RecordReader<'a> {
-    #[inline]
-    fn take(&mut self, words: usize) -> Option<&'a [u64]> {
-        let (record, rest) = self.words.split_at_checked(words)?;
+        let event = self.plan.plain(EventIndex(head & !PLAIN))?;
         self.words = rest;
-        self.at += words;
-        Some(record)
+        self.at += PLAIN_RECORD_WORDS;
+        Some(PlainRecord {
+            event,
+            hour: Hour::from_index(hour),
+            user: plain_code(user),
+            project: plain_code(project),
+            namespace: plain_code(namespace),
+        })
+    }
+
+    /// The next record, if it is not a plain one.
+    pub(crate) fn next_any(&mut self) -> Option<AnyRecord<'a>> {
+        let ([index, hour], _) = self.words.split_first_chunk()?;
+        let event = self.plan.event(EventIndex(*index))?;
+        let (record, rest) = self.words.split_at_checked(event.record_words)?;
+        self.words = rest;
+        self.at += event.record_words;
+        let (masks, rest) = record.get(2..)?.split_at_checked(event.always.len())?;
+        let (codes, rest) = rest.split_at_checked(event.inputs.len())?;
+        let (value, interned) = rest.split_at_checked(2 * usize::from(event.sums))?;
+        let value = match value {
+            [low, high] => f64::from_bits(u64::from(*low) | u64::from(*high) << 32),
+            _ => 0.0,
+        };
+        Some(AnyRecord { event, hour: Hour::from_index(*hour), masks, codes, value, interned })
     }
 }
 
-impl PlainRecord<'_> {
-    /// The hashes of the identifiers that the event has, each with the rule of its unique.
-    #[inline]
-    pub(crate) fn for_each_unique(&self, mut visit: impl FnMut(RuleIndex, IdHash)) {
-        for unique in [&self.event.user, &self.event.project, &self.event.namespace] {
-            if self.mask & u64::from(unique.bit) != 0
-                && let Some(bits) = self.words.get(usize::from(unique.word))
-            {
-                visit(unique.rule, IdHash::from_bits(*bits));
-            }
-        }
-    }
+/// The code of an identifier of a plain event, if it has it.
+#[inline]
+fn plain_code(word: u32) -> Option<Code> {
+    (word != ABSENT).then(|| Code::from_bits(word))
 }
 
 impl AnyRecord<'_> {
@@ -405,7 +412,7 @@ impl AnyRecord<'_> {
 }
 
 #[inline]
-pub(crate) fn low_half(word: u64) -> u32 {
+fn low_half(word: u64) -> u32 {
     let [a, b, c, d, ..] = word.to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
 }

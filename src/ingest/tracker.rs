@@ -12,8 +12,9 @@ use crate::event::{Event, Facts, fact_setters};
 use crate::ingest::buffer::Buffer;
 use crate::ingest::engine::Inline;
 use crate::ingest::pipeline::Shared;
+use crate::ingest::record::{NoRoom, PlainIds};
 use crate::ingest::settings::{LONGEST_WAIT, Mistake, Overflow};
-use crate::plan::EventIndex;
+use crate::plan::{EventIndex, PLAIN_RECORD_WORDS, PlainEvent};
 use crate::time::bucket::Hour;
 use crate::time::timestamp::Timestamp;
 
@@ -73,6 +74,7 @@ pub struct Tracker {
 pub struct EventTracker {
     shared: Arc<Shared>,
     event: EventIndex,
+    plain: PlainEvent,
 }
 
 /// An event that is being described through an [`EventTracker`].
@@ -93,7 +95,8 @@ impl Tracker {
     /// # Panics
     ///
     /// Only with [`Mistake::Panic`], and only when the call itself is wrong, as with a misspelt event.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as what it calls")]
     pub fn track(&self, event: Event<'_>) {
         let outcome = self.try_track(event);
         self.shared.never_fail(outcome);
@@ -105,8 +108,9 @@ impl Tracker {
     ///
     /// A [`TrackError`], which is also counted in the store. Undeclared `label`, `property` and `value` are dropped and counted
     /// without an error; identifiers that are absent only skip the rules that need them.
-    #[inline]
+    #[inline(always)]
     #[expect(
+        clippy::inline_always,
         clippy::needless_pass_by_value,
         reason = "an event is described where it is tracked, and used once"
     )]
@@ -114,7 +118,8 @@ impl Tracker {
         let Some(index) = self.shared.target.plan.find_index(event.name()) else {
             return Err(self.shared.refuse(TrackError::UnknownEvent));
         };
-        self.shared.record(index, &event.facts)
+        let plain = self.shared.target.plan.plain(index).unwrap_or(&PlainEvent::NONE);
+        self.shared.record(index, plain, &event.facts)
     }
 
     /// Resolves an event's name once, for callers that track it often. Where the store is disabled every name will do.
@@ -126,10 +131,12 @@ impl Tracker {
         match self.shared.target.plan.find(name) {
             // Without its file a store may not know its definitions, and takes no event anyway.
             None if self.shared.disabled.is_some() => {
-                Ok(EventTracker { shared: Arc::clone(&self.shared), event: EventIndex(u32::MAX) })
+                let (event, plain) = (EventIndex(u32::MAX), PlainEvent::NONE);
+                Ok(EventTracker { shared: Arc::clone(&self.shared), event, plain })
             }
             Some((event, plan)) if !plan.removed => {
-                Ok(EventTracker { shared: Arc::clone(&self.shared), event })
+                let plain = plan.plain.unwrap_or(PlainEvent::NONE);
+                Ok(EventTracker { shared: Arc::clone(&self.shared), event, plain })
             }
             Some(_) => Err(Error::new(
                 ErrorKind::UnknownEvent,
@@ -151,7 +158,8 @@ impl EventTracker {
     }
 
     /// Tracks the event without identifiers or properties.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as what it calls")]
     pub fn track(&self) {
         self.describe().track();
     }
@@ -201,7 +209,8 @@ impl<'a> EventDraft<'a> {
     /// # Panics
     ///
     /// Only with [`Mistake::Panic`], and only when the call itself is wrong, as with an undeclared property.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as what it calls")]
     pub fn track(self) {
         let shared = &self.tracker.shared;
         let outcome = self.try_track();
@@ -213,15 +222,17 @@ impl<'a> EventDraft<'a> {
     /// # Errors
     ///
     /// As [`Tracker::try_track`].
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as what it calls")]
     pub fn try_track(self) -> Result<(), TrackError> {
-        let EventTracker { shared, event } = self.tracker;
-        shared.record(*event, &self.facts)
+        let EventTracker { shared, event, plain } = self.tracker;
+        shared.record(*event, plain, &self.facts)
     }
 }
 
 impl Shared {
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as what it calls")]
     fn never_fail(&self, outcome: Result<(), TrackError>) {
         if let Err(error) = outcome {
             self.ignore(error);
@@ -242,23 +253,57 @@ impl Shared {
         self.tallies.refuse(if self.disabled.is_some() { TrackError::Disabled } else { reason })
     }
 
-    #[inline]
-    fn record(&self, index: EventIndex, facts: &Facts<'_>) -> Result<(), TrackError> {
-        self.try_record(index, facts).map_err(|error| self.refuse(error))
+    /// Takes an event. Where it is described is mostly known what it has; so the compiler decides there which way it goes, and of the
+    /// usual one nothing is written to memory but its record.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "else each event is written to memory first, and read again")]
+    fn record(&self, index: EventIndex, plain: &PlainEvent, facts: &Facts<'_>) -> Result<(), TrackError> {
+        let outcome = if !facts.has_identifiers_only() {
+            self.record_any(index, facts)
+        } else if plain.is_plain() {
+            PlainIds::of(plain, facts).and_then(|ids| self.record_plain(index, ids))
+        } else {
+            self.record_identified(index, facts.user, facts.project, facts.namespace)
+        };
+        outcome.map_err(|error| self.refuse(error))
     }
 
-    #[inline]
-    fn try_record(&self, index: EventIndex, facts: &Facts<'_>) -> Result<(), TrackError> {
-        let plan = &self.target.plan;
-        match plan.plain(index) {
-            Some(event) if facts.has_identifiers_only() => {
-                let (mut buffer, hour) = self.room_for(event.words(), facts)?;
-                buffer.records.push_plain(index, event, facts, hour)?;
-                buffer.accepted += 1;
-                Ok(())
-            }
-            _ => self.record_any(index, facts),
+    #[inline(never)]
+    fn record_plain(&self, index: EventIndex, ids: PlainIds) -> Result<(), TrackError> {
+        let hour = Hour::of(self.settings.clock.now());
+        // Closing takes every buffer after setting the flag, so what is pushed with the flag unset is taken.
+        if let Some(mut buffer) = self.buffers.mine().and_then(Mutex::try_lock)
+            && !self.closed.load(Ordering::Relaxed)
+            && buffer.records.push_plain(index, hour, ids).is_ok()
+        {
+            buffer.accepted += 1;
+            return Ok(());
         }
+        self.record_with_room(index, hour, ids)
+    }
+
+    /// What [`Shared::record_plain`] does when the buffer is not at hand, or full.
+    #[cold]
+    #[inline(never)]
+    fn record_with_room(&self, index: EventIndex, hour: Hour, ids: PlainIds) -> Result<(), TrackError> {
+        let mut buffer = self.room_for(PLAIN_RECORD_WORDS)?;
+        buffer.records.push_plain(index, hour, ids).map_err(|NoRoom| TrackError::QueueFull)?;
+        buffer.accepted += 1;
+        Ok(())
+    }
+
+    /// Takes an event of which nothing is known but these.
+    #[inline(never)]
+    fn record_identified(
+        &self,
+        index: EventIndex,
+        user: Id<'_>,
+        project: Id<'_>,
+        namespace: Id<'_>,
+    ) -> Result<(), TrackError> {
+        let mut facts = Facts::default();
+        (facts.user, facts.project, facts.namespace) = (user, project, namespace);
+        self.record_any(index, &facts)
     }
 
     #[inline(never)]
@@ -267,41 +312,33 @@ impl Shared {
         if event.removed {
             return Err(TrackError::RemovedEvent);
         }
-        let (mut buffer, hour) = self.room_for(event.record_words, facts)?;
-        buffer.records.push(index, event, facts, hour, &self.target.names)?;
-        buffer.accepted += 1;
-        Ok(())
-    }
-
-    /// The locked buffer of the calling thread, with room for a record of so many words, and the hour of the event.
-    #[inline]
-    fn room_for(
-        &self,
-        words: usize,
-        facts: &Facts<'_>,
-    ) -> Result<(MutexGuard<'_, Buffer>, Hour), TrackError> {
         let now = self.settings.clock.now();
         let time = match facts.time {
             None => now,
             Some(time) => checked_age(time, now)?,
         };
+        let mut buffer = self.room_for(event.record_words)?;
+        buffer.records.push(index, event, facts, Hour::of(time), &self.target.names)?;
+        buffer.accepted += 1;
+        Ok(())
+    }
+
+    /// The locked buffer of the calling thread, with room for a record of so many words.
+    #[inline]
+    fn room_for(&self, words: usize) -> Result<MutexGuard<'_, Buffer>, TrackError> {
         let mine = match self.buffers.mine() {
             Some(mine) => mine,
             None if self.is_fork() => return Err(TrackError::Forked),
             None => self.buffers.make_mine().ok_or(TrackError::Closed)?,
         };
-        let mut buffer = match mine.try_lock() {
+        let buffer = match mine.try_lock() {
             Some(buffer) => buffer,
             None => self.lock_contended(mine)?,
         };
-        // Closing takes every buffer after setting the flag, so what is pushed with the flag unset is taken.
         if self.closed.load(Ordering::Relaxed) {
             return Err(TrackError::Closed);
         }
-        if !buffer.records.has_room(words) {
-            buffer = self.hand_over(mine, buffer, words)?;
-        }
-        Ok((buffer, Hour::of(time)))
+        if buffer.records.has_room(words) { Ok(buffer) } else { self.hand_over(mine, buffer, words) }
     }
 
     /// In a forked child the lock may be held by a thread that only the parent has.

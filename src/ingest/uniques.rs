@@ -1,17 +1,17 @@
-//! The live sketches of unique rules, and the hashes that wait to be inserted into them.
+//! The live sketches of unique rules, and the codes that wait to be inserted into them.
 
 use std::sync::Arc;
 
-use crate::hash::IdHash;
 use crate::ingest::cells::Cells;
 use crate::plan::RuleIndex;
 use crate::sketch::Sketch;
+use crate::sketch::code::Code;
 use crate::time::bucket::Day;
 
-/// Hashes of one rule that wait, to be inserted together. One by one, each would find its sketch gone from the processor's
+/// Codes of one rule that wait, to be inserted together. One by one, each would find its sketch gone from the processor's
 /// cache, since those of other rules came between.
 const WAITING_AT_ONCE: usize = 64;
-/// So many rules have hashes that wait; those of others are inserted at once. Together they take 4 MiB.
+/// So many rules have codes that wait; those of others are inserted at once. Together they take 2 MiB.
 const MAX_WAITING_RULES: usize = 8_192;
 /// A sketch that no event has changed for so many batches is dropped; the file has it.
 const COLD_AFTER_BATCHES: u32 = 600;
@@ -28,8 +28,8 @@ const SKETCHES_PER_LOOK: usize = 64;
 pub(crate) struct Uniques {
     /// For each rule.
     waiting: Vec<Waiting>,
-    /// The hashes that wait, for each rule that had some.
-    hashes: Vec<[IdHash; WAITING_AT_ONCE]>,
+    /// The codes that wait, for each rule that had some.
+    codes: Vec<[Code; WAITING_AT_ONCE]>,
     sketches: Cells<LiveSketch>,
     batches: u32,
     max_bytes: usize,
@@ -37,13 +37,13 @@ pub(crate) struct Uniques {
     until_measured: usize,
 }
 
-/// The hashes of one rule and day that wait.
+/// The codes of one rule and day that wait.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     day: u32,
     /// [`WAITING_AT_ONCE`] where there is no room: before the first one and when they are as many.
     len: u32,
-    /// Where its hashes are; behind the last of them before the first hash.
+    /// Where its codes are; behind the last of them before the first code.
     place: u32,
 }
 
@@ -70,7 +70,7 @@ impl Uniques {
     pub(crate) fn new(rules: usize, max_bytes: usize) -> Self {
         Self {
             waiting: vec![Waiting { day: 0, len: NO_ROOM, place: NO_PLACE }; rules],
-            hashes: Vec::new(),
+            codes: Vec::new(),
             sketches: Cells::new(rules),
             batches: 0,
             max_bytes,
@@ -79,60 +79,59 @@ impl Uniques {
         }
     }
 
-    /// Adds a hash to the sketch of a rule and a day.
+    /// Adds a code to the sketch of a rule and a day.
     #[inline]
-    pub(crate) fn add(&mut self, rule: RuleIndex, day: u32, hash: IdHash) {
+    pub(crate) fn add(&mut self, rule: RuleIndex, day: u32, code: Code) {
         let Some(waiting) = usize::try_from(rule.0).ok().and_then(|rule| self.waiting.get_mut(rule)) else {
             return;
         };
-        if waiting.day != day || waiting.len == NO_ROOM {
-            return self.make_room(rule, day, hash);
-        }
-        let place = usize::try_from(waiting.place).ok().and_then(|place| self.hashes.get_mut(place));
-        let slots = place.zip(usize::try_from(waiting.len).ok());
-        if let Some(slot) = slots.and_then(|(place, len)| place.get_mut(len)) {
-            *slot = hash;
-            waiting.len += 1;
+        let row = usize::try_from(waiting.place).ok().and_then(|place| self.codes.get_mut(place));
+        let slots = row.zip(usize::try_from(waiting.len).ok());
+        match slots.and_then(|(row, len)| row.get_mut(len)) {
+            Some(slot) if waiting.day == day => {
+                *slot = code;
+                waiting.len += 1;
+            }
+            _ => self.make_room(rule, day, code),
         }
     }
 
-    /// Inserts the hashes of a rule that wait, and has the first one of a day wait there.
+    /// Inserts the codes of a rule that wait, and has the first one of a day wait there.
     #[inline(never)]
-    fn make_room(&mut self, rule: RuleIndex, day: u32, hash: IdHash) {
+    fn make_room(&mut self, rule: RuleIndex, day: u32, code: Code) {
         self.insert_waiting(rule);
         let Some(waiting) = usize::try_from(rule.0).ok().and_then(|rule| self.waiting.get_mut(rule)) else {
             return;
         };
-        if waiting.place == NO_PLACE && self.hashes.len() < MAX_WAITING_RULES {
-            waiting.place = u32::try_from(self.hashes.len()).unwrap_or(NO_PLACE);
-            self.hashes.push([hash; WAITING_AT_ONCE]);
+        if waiting.place == NO_PLACE && self.codes.len() < MAX_WAITING_RULES {
+            waiting.place = u32::try_from(self.codes.len()).unwrap_or(NO_PLACE);
+            self.codes.push([code; WAITING_AT_ONCE]);
         }
-        let place = usize::try_from(waiting.place).ok().and_then(|place| self.hashes.get_mut(place));
+        let place = usize::try_from(waiting.place).ok().and_then(|place| self.codes.get_mut(place));
         match place {
             Some([first, ..]) => {
-                *first = hash;
+                *first = code;
                 (waiting.day, waiting.len) = (day, 1);
             }
             None => {
                 if let Some(live) = self.sketches.cell(rule, day) {
-                    live.insert(&[hash], self.batches);
+                    live.insert(&[code], self.batches);
                 }
             }
         }
     }
 
-    /// The hashes are taken out before they are inserted: should that panic, they are not tried again, and their uniques lack them.
+    /// The codes are taken out before they are inserted: should that panic, they are not tried again, and their uniques lack them.
     fn insert_waiting(&mut self, rule: RuleIndex) {
         let waiting = usize::try_from(rule.0).ok().and_then(|rule| self.waiting.get_mut(rule));
         let Some(waiting) = waiting.filter(|waiting| waiting.place != NO_PLACE) else { return };
-        let place = usize::try_from(waiting.place).ok().and_then(|place| self.hashes.get(place));
+        let place = usize::try_from(waiting.place).ok().and_then(|place| self.codes.get(place));
         let len = usize::try_from(std::mem::take(&mut waiting.len)).unwrap_or(WAITING_AT_ONCE);
-        let Some(hashes) = place.and_then(|place| place.get(..len)).filter(|hashes| !hashes.is_empty())
-        else {
+        let Some(codes) = place.and_then(|place| place.get(..len)).filter(|codes| !codes.is_empty()) else {
             return;
         };
         if let Some(live) = self.sketches.cell(rule, waiting.day) {
-            live.insert(hashes, self.batches);
+            live.insert(codes, self.batches);
         }
     }
 
@@ -185,8 +184,8 @@ impl Uniques {
 
 impl LiveSketch {
     #[inline]
-    fn insert(&mut self, hashes: &[IdHash], batch: u32) {
-        if self.held.own().insert_all(hashes) {
+    fn insert(&mut self, codes: &[Code], batch: u32) {
+        if self.held.own().insert_all(codes) {
             self.changed = true;
             self.changed_in = batch;
         }
@@ -234,6 +233,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::hash::IdHash;
 
     /// What was put, united by rule and day.
     fn united(uniques: &mut Uniques, all: &mut HashMap<(u32, u32), Sketch>) {
@@ -250,13 +250,13 @@ mod tests {
         let mut all = HashMap::new();
         for n in 0..20_000 {
             let (rule, day) = (n * 7 % 3, n / 5 * n % 4);
-            uniques.add(RuleIndex(rule), day, hash(n % 6_500));
+            uniques.add(RuleIndex(rule), day, Code::of(hash(n % 6_500)));
             expected.entry((rule, day)).or_default().insert(hash(n % 6_500));
             if n % 1_777 == 0 {
                 united(&mut uniques, &mut all);
             }
         }
-        uniques.add(RuleIndex(3), 1, hash(1));
+        uniques.add(RuleIndex(3), 1, Code::of(hash(1)));
         united(&mut uniques, &mut all);
         assert_eq!(all, expected);
         uniques.cut(|rule, day, _| panic!("rule {} of day {} was put without a change", rule.0, day.index()));
@@ -267,8 +267,8 @@ mod tests {
         let rules = u32::try_from(MAX_WAITING_RULES).unwrap() + 10;
         let mut uniques = Uniques::new(MAX_WAITING_RULES + 10, 1 << 30);
         for rule in 0..rules {
-            uniques.add(RuleIndex(rule), 1, IdHash::of(b"ada"));
-            uniques.add(RuleIndex(rule), 1, IdHash::of(b"grace"));
+            uniques.add(RuleIndex(rule), 1, Code::of(IdHash::of(b"ada")));
+            uniques.add(RuleIndex(rule), 1, Code::of(IdHash::of(b"grace")));
         }
         let mut put = 0;
         uniques.cut(|_, _, sketch| {

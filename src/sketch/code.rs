@@ -19,11 +19,11 @@ pub(super) const MAX_TAIL: u32 = REST_BITS + 1;
 /// The low 14 bits of the index name the register. Where the other 11 are not all 0 they settle its rank and the tail is 0;
 /// else the tail is the number of zeros above the index, plus one, `1..=40`. So no code is 0, which marks a free slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Code(u32);
+pub(crate) struct Code(u32);
 
 impl Code {
     #[inline]
-    pub(super) fn of(hash: IdHash) -> Self {
+    pub(crate) fn of(hash: IdHash) -> Self {
         let bits = hash.bits();
         let index = (bits & ((1 << CODE_INDEX_BITS) - 1)) as u32;
         let tail = if needs_tail(index) { tail_of(bits) } else { 0 };
@@ -39,12 +39,12 @@ impl Code {
 
     /// Takes back what [`Code::bits`] gave.
     #[inline]
-    pub(super) fn from_bits(bits: u32) -> Self {
+    pub(crate) fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
 
     #[inline]
-    pub(super) fn bits(self) -> u32 {
+    pub(crate) fn bits(self) -> u32 {
         self.0
     }
 

@@ -2,7 +2,7 @@
 
 mod blob;
 pub(crate) mod bridge;
-mod code;
+pub(crate) mod code;
 mod code_set;
 mod codes_body;
 pub(crate) mod estimate;
@@ -21,6 +21,7 @@ use std::borrow::Cow;
 
 use crate::error::Error;
 use crate::hash::IdHash;
+use crate::sketch::code::Code;
 use crate::sketch::estimate::Estimate;
 use crate::sketch::registers::Registers;
 use crate::sketch::state::{State, registers_of};
@@ -86,11 +87,11 @@ impl Sketch {
         self.0.insert(hash)
     }
 
-    /// Adds the hashes of many identifiers; returns whether the sketch changed. Each costs less than alone, above all where the
+    /// Adds the codes of many identifiers; returns whether the sketch changed. Each costs less than alone, above all where the
     /// sketch has left the processor's cache meanwhile.
     #[inline]
-    pub(crate) fn insert_all(&mut self, hashes: &[IdHash]) -> bool {
-        self.0.insert_all(hashes)
+    pub(crate) fn insert_all(&mut self, codes: &[Code]) -> bool {
+        self.0.insert_all(codes)
     }
 
     /// Adds all identifiers of another sketch; returns whether this one changed.

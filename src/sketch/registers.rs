@@ -30,8 +30,14 @@ impl Registers {
     pub(super) fn insert(&mut self, hash: IdHash) -> bool {
         let bits = hash.bits();
         let [rank, ..] = (((bits >> INDEX_BITS) | (1 << 50)).trailing_zeros() + 1).to_le_bytes();
-        // Nearly all hashes find their register high enough; then nothing is written, and its cache line stays clean.
-        match self.0.as_flattened_mut().get_mut((bits & INDEX_MASK) as usize) {
+        self.raise_rarely((bits & INDEX_MASK) as usize, rank)
+    }
+
+    /// What [`Registers::raise`] does, for single identifiers: nearly all find their register high enough; then nothing is written,
+    /// and its cache line stays clean.
+    #[inline]
+    pub(super) fn raise_rarely(&mut self, register: usize, rank: u8) -> bool {
+        match self.0.as_flattened_mut().get_mut(register) {
             Some(slot) if *slot < rank => {
                 *slot = rank;
                 true

@@ -9,6 +9,9 @@ use crate::sketch::code_set::CodeSet;
 use crate::sketch::estimate::Estimate;
 use crate::sketch::registers::Registers;
 
+/// Codes are looked for so many at once.
+const CODES_AT_ONCE: usize = 64;
+
 /// At most [`CODES_LIMIT`] codes, or registers.
 ///
 /// Which of the two depends on the set alone: more than [`CODES_LIMIT`] codes, or registers among what was united, make registers. The
@@ -40,22 +43,25 @@ impl State {
         }
     }
 
-    /// Adds many hashes; returns whether the state changed.
-    pub(super) fn insert_all(&mut self, hashes: &[IdHash]) -> bool {
+    /// Adds many codes; returns whether the state changed.
+    pub(super) fn insert_all(&mut self, added: &[Code]) -> bool {
         let mut changed = false;
         if let Self::Codes(codes) = self {
-            // Searches wait for memory one after the other, since each ends where what it reads says; these reads wait together.
-            codes.fetch(hashes.iter().map(|hash| Code::of(*hash)));
-            for (at, hash) in hashes.iter().enumerate() {
-                changed |= codes.insert(Code::of(*hash));
-                if codes.len() > CODES_LIMIT {
-                    self.with_registers(|_| ());
-                    return self.insert_all(hashes.get(at..).unwrap_or_default()) | changed;
+            for (number, piece) in added.chunks(CODES_AT_ONCE).enumerate() {
+                let mut others = codes.not_at_home(piece);
+                while let Some(code) = piece.get(others.trailing_zeros() as usize) {
+                    changed |= codes.insert(*code);
+                    others &= others - 1;
+                    if codes.len() > CODES_LIMIT {
+                        self.with_registers(|_| ());
+                        return self.insert_all(added.get(number * CODES_AT_ONCE..).unwrap_or_default())
+                            | changed;
+                    }
                 }
             }
         } else if let Self::Registers(registers) = self {
-            for hash in hashes {
-                changed |= registers.insert(*hash);
+            for code in added {
+                changed |= registers.raise_rarely(code.register(), code.rank());
             }
         }
         changed
