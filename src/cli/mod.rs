@@ -35,6 +35,7 @@ mod problems;
 mod progress;
 mod query;
 mod refusals;
+mod retention;
 mod show;
 mod stats;
 mod table;
@@ -57,7 +58,7 @@ use crate::{Clock, Definitions, Error, ErrorKind, ManualClock, Reader, Timestamp
 ///
 /// The first of `args` is the name of the program, as in [`std::env::args_os`].
 ///
-/// `import` and `backup` listen for SIGINT and SIGTERM while they run: the first one ends them in good order, the second one ends the program.
+/// `import`, `backup` and `retention --now` listen for SIGINT and SIGTERM while they run: the first one ends them in good order, the second one ends the program.
 /// Handlers that the program has are called as well, and afterwards signals do what they did before. A program that has handlers
 /// of its own installs them before the first of them: on Linux it keeps them, elsewhere, or when they come later, a signal
 /// afterwards may end it.
@@ -106,6 +107,7 @@ fn execute(command: &Command, context: &Context, output: &mut Output<'_>) -> Res
         Command::Ping(PingCommand::Preview(args)) => ping::preview(args, context, output),
         Command::Check(args) => check::run(args, context, output),
         Command::Backup(args) => backup::run(args, context, output),
+        Command::Retention(args) => retention::run(args, context, output),
         Command::Stats(args) => stats::run(args, context, output),
         Command::Completions(args) => completions::run(args, context, output),
     }

@@ -15,6 +15,7 @@ mod mark;
 mod metrics;
 mod ping;
 mod queries;
+mod retention;
 mod show;
 mod stores;
 mod streams;

@@ -97,6 +97,16 @@ put it in the place of the store; remove the files of the old store that end in 
 Example:
   {program} backup /backups/usage-2026-11-22.db";
 
+pub(super) const RETENTION_HELP: &str = "\
+What was counted stays in the totals, sums and distinct ones of all time, whatever is removed. Programs that have the store open \
+heed a change within a minute. A clock that leaps ahead by more than 36 hours is not believed before it was seen three times \
+in two hours.
+
+Examples:
+  {program} retention
+  {program} retention --hours 100d --days 1200d
+  {program} retention --size 2GB --now";
+
 pub(super) const COMPLETIONS_HELP: &str = "\
 Examples:
   {program} completions bash > ~/.local/share/bash-completion/completions/{program}

@@ -1,6 +1,7 @@
 //! The command line's grammar: commands and options.
 
 mod help;
+mod retention;
 mod values;
 
 use std::ffi::OsString;
@@ -16,8 +17,9 @@ use crate::{FilterValue, Timestamp, Unit, Window};
 use help::{
     BACKUP_HELP, CHECK_HELP, COMPLETIONS_HELP, DEFINITIONS_CHECK_HELP, DEMO_HELP, IMPORT_HELP, MARK_HELP,
     METRIC_GET_HELP, METRIC_LIST_HELP, METRIC_SHOW_HELP, PING_PREVIEW_HELP, PROGRAM_HELP, QUERY_HELP,
-    STATS_HELP,
+    RETENTION_HELP, STATS_HELP,
 };
+pub(super) use retention::{Limit, RetentionArgs};
 pub(super) use values::Earlier;
 use values::{parse_days, parse_earlier, parse_filter, parse_time};
 
@@ -77,6 +79,9 @@ pub(super) enum Command {
     /// Copies the store to a new file while it is in use, and checks the copy
     #[command(after_help = BACKUP_HELP)]
     Backup(BackupArgs),
+    /// Says for how long hours and days are kept and how large the file may get, or changes it
+    #[command(after_help = RETENTION_HELP)]
+    Retention(RetentionArgs),
     /// Shows how the store is: its size, its series, what never moved, what became of all events
     #[command(after_help = STATS_HELP)]
     Stats(StatsArgs),
