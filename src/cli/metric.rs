@@ -117,14 +117,13 @@ pub(super) fn get(args: &MetricGetArgs, context: &Context, output: &mut Output<'
     let definitions = reader.definitions()?;
     let how = Evaluate { window: args.window.into(), as_of: args.as_of };
     let mut rows = Vec::with_capacity(args.key_paths.len());
-    for key_path in &args.key_paths {
-        match reader.metric_with(key_path, how) {
-            Ok(metric) => {
-                let time_frame =
-                    definitions.find_metric(key_path).map_or(TimeFrame::None, MetricDefinition::time_frame);
+    for metric in reader.metrics_of(&args.key_paths, how)? {
+        match (definitions.find_metric(&metric.key_path), metric) {
+            (None, MetricValue { outcome: Err(error), .. }) => output.fail(error.into()),
+            (known, metric) => {
+                let time_frame = known.map_or(TimeFrame::None, MetricDefinition::time_frame);
                 rows.push(Row { metric, time_frame });
             }
-            Err(error) => output.fail(error.into()),
         }
     }
     match output.form() {

@@ -1,9 +1,13 @@
 //! Evaluating rules over a range, on one moment of the store.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::definition::rule::{Rule, RuleKind};
 use crate::error::{Error, ErrorKind};
+use crate::report::ahead::{Ahead, Wanted};
+use crate::report::known::Known;
 use crate::report::query::{Answer, Query, Span, Value};
 use crate::sketch::union::Union;
 use crate::storage::batch::SeriesId;
@@ -21,7 +25,6 @@ pub(crate) struct Evaluation<'a> {
     snapshot: &'a dyn Snapshot,
     kind: RuleKind,
     series: Vec<Asked>,
-    /// It has the days that have data: a range of decades is not searched bucket by bucket.
     extent: Extent,
     now: Timestamp,
     clock_now: Timestamp,
@@ -30,7 +33,7 @@ pub(crate) struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    pub(crate) fn of(snapshot: &'a dyn Snapshot, query: &Query, clock_now: Timestamp) -> Result<Self, Error> {
+    pub(crate) fn of(known: &Known<'a>, query: &Query, clock_now: Timestamp) -> Result<Self, Error> {
         let kind = query
             .rules
             .first()
@@ -41,7 +44,7 @@ impl<'a> Evaluation<'a> {
             .iter()
             .filter(|rule| rule.kind() == kind)
             .map(|rule| {
-                let Series { id, recorded, damaged } = find(snapshot, rule)?;
+                let Series { id, recorded, damaged } = known.find(rule)?;
                 let property = rule.identifier().unwrap_or_default().to_owned();
                 Ok(Asked { id, recorded, damaged, property })
             })
@@ -50,10 +53,10 @@ impl<'a> Evaluation<'a> {
             return Err(unrecorded(rule));
         }
         Ok(Self {
-            snapshot,
+            snapshot: known.snapshot,
             kind,
             series,
-            extent: snapshot.extent()?,
+            extent: known.extent,
             now: query.as_of.unwrap_or(clock_now),
             clock_now,
             as_of: query.as_of.filter(|as_of| *as_of < clock_now),
@@ -62,11 +65,30 @@ impl<'a> Evaluation<'a> {
 
     /// The answer over the span of the query.
     pub(crate) fn value(&self, span: Span) -> Result<Answer, Error> {
+        self.value_with(span, &Ahead::default())
+    }
+
+    /// The answer over the span of the query, from what was read ahead as far as that goes.
+    pub(crate) fn value_with(&self, span: Span, ahead: &Ahead) -> Result<Answer, Error> {
         match span {
-            Span::AllTime => self.all_time(),
-            Span::Range(range) => self.range(range),
-            Span::LastDays(days) => self.range(self.last_days(days)?),
+            Span::AllTime => self.all_time(ahead),
+            Span::Range(range) => self.range(range, ahead),
+            Span::LastDays(days) => self.range(self.last_days(days)?, ahead),
         }
+    }
+
+    /// What can be read ahead for [`Evaluation::value_with`].
+    pub(crate) fn wanted(&self, span: Span) -> Option<Wanted> {
+        let range = match span {
+            Span::AllTime => self.range_of_all_time().map(|(range, _)| range),
+            Span::Range(range) => Some(range),
+            Span::LastDays(days) => Some(self.last_days(days).ok()?),
+        };
+        let days = match range {
+            Some(range) => Some(self.held(range)?.hours_and_days().1),
+            None => None,
+        };
+        Some(Wanted { kind: self.kind, series: self.series.iter().map(|asked| asked.id).collect(), days })
     }
 
     fn last_days(&self, days: u32) -> Result<TimeRange, Error> {
@@ -103,15 +125,15 @@ impl<'a> Evaluation<'a> {
                 ),
             ));
         }
-        range.pieces(unit).into_iter().map(|piece| self.range(piece)).collect()
+        range.pieces(unit).into_iter().map(|piece| self.range(piece, &Ahead::default())).collect()
     }
 
     /// The total of no buckets; each property that is asked for has its place, also if it has no value.
-    fn nothing(&self) -> Total {
+    fn nothing(&self) -> Total<'static> {
         match self.kind {
             RuleKind::Count => Total::Count(0),
             RuleKind::Sum => Total::Sum(Sum::default()),
-            RuleKind::Unique => Total::Unique(Box::new(Union::new())),
+            RuleKind::Unique => Total::Unique(Cow::Owned(Union::new())),
             RuleKind::PerValue => {
                 let properties = self.series.iter().map(|series| (series.property.clone(), BTreeMap::new()));
                 Total::PerValue(properties.collect())
@@ -139,28 +161,43 @@ impl<'a> Evaluation<'a> {
         matches!(self.kind, RuleKind::Unique | RuleKind::PerValue)
     }
 
-    fn all_time(&self) -> Result<Answer, Error> {
-        if let Some(as_of) = self.as_of {
-            // Whole buckets that began before the instant.
-            let step = self.step_seconds();
-            let over = as_of.unix_seconds().rem_euclid(step);
-            let end = if over == 0 { as_of } else { as_of.plus_seconds(step - over) };
-            let mut answer = self.range(TimeRange::clamped(Timestamp::EPOCH, end))?;
+    /// All time as a range, where it ends at an instant: the whole buckets that began before it, and whether the last was not over.
+    fn range_of_all_time(&self) -> Option<(TimeRange, bool)> {
+        let as_of = self.as_of?;
+        let step = self.step_seconds();
+        let over = as_of.unix_seconds().rem_euclid(step);
+        let end = if over == 0 { as_of } else { as_of.plus_seconds(step - over) };
+        Some((TimeRange::clamped(Timestamp::EPOCH, end), over != 0))
+    }
+
+    fn all_time(&self, ahead: &Ahead) -> Result<Answer, Error> {
+        if let Some((as_of, (range, is_within))) = self.as_of.zip(self.range_of_all_time()) {
+            let mut answer = self.range(range, ahead)?;
             let first = self.first();
             (answer.window, answer.since) = (TimeRange::clamped(first.min(as_of), as_of), first);
-            answer.partial = over != 0 || first >= as_of || self.series.iter().any(Asked::is_unrecorded);
+            answer.partial = is_within || first >= as_of || self.series.iter().any(Asked::is_unrecorded);
             return Ok(answer);
         }
         let mut total = self.nothing();
         for series in &self.series {
             match &mut total {
                 Total::Count(count) => {
-                    *count = count.saturating_add(self.snapshot.count(series.id, Bucket::ALL_TIME)?);
+                    if !ahead.add_counts(count, series.id, None) {
+                        *count = count.saturating_add(self.snapshot.count(series.id, Bucket::ALL_TIME)?);
+                    }
                 }
-                Total::Sum(sum) => sum.unite(self.snapshot.sum(series.id, Bucket::ALL_TIME)?),
+                Total::Sum(sum) => {
+                    if !ahead.add_sums(sum, series.id, None) {
+                        sum.unite(self.snapshot.sum(series.id, Bucket::ALL_TIME)?);
+                    }
+                }
                 Total::Unique(union) => {
                     series.refuse_damaged(Bucket::ALL_TIME, || "of some day".to_owned())?;
-                    self.snapshot.all_time_sketches(series.id, &mut |blob| {
+                    if ahead.unite(union, series.id, None) {
+                        continue;
+                    }
+                    let union = union.to_mut();
+                    self.snapshot.all_time_sketches(series.id..=series.id, &mut |_, blob| {
                         union
                             .unite_blob(blob)
                             .map_err(|error| lost_sketch(series.id, "of some day", &error.to_string()))
@@ -177,7 +214,7 @@ impl<'a> Evaluation<'a> {
         Ok(self.answer(total, TimeRange::clamped(first.min(self.now), self.now), first, partial))
     }
 
-    fn range(&self, range: TimeRange) -> Result<Answer, Error> {
+    fn range(&self, range: TimeRange, ahead: &Ahead) -> Result<Answer, Error> {
         if self.is_by_day() && !range.is_whole_days() {
             return Err(Error::new(
                 ErrorKind::Usage,
@@ -202,8 +239,16 @@ impl<'a> Evaluation<'a> {
                 for hour in &hours {
                     self.add(&mut total, series, Bucket::hour(*hour))?;
                 }
-                if let Total::Unique(union) = &mut total {
-                    self.unite(union, series, days.clone())?;
+                let is_added = match &mut total {
+                    Total::Count(count) => ahead.add_counts(count, series.id, Some(&days)),
+                    Total::Sum(sum) => ahead.add_sums(sum, series.id, Some(&days)),
+                    Total::Unique(union) => {
+                        self.unite(union, series, days.clone(), ahead)?;
+                        true
+                    }
+                    Total::PerValue(_) => false,
+                };
+                if is_added {
                     continue;
                 }
                 for day in days.clone().map(Day::from_index) {
@@ -239,12 +284,7 @@ impl<'a> Evaluation<'a> {
         (from < to).then(|| TimeRange::clamped(from, to))
     }
 
-    fn refuse_removed(
-        &self,
-        range: TimeRange,
-        hours: &[Hour],
-        days: &std::ops::Range<u32>,
-    ) -> Result<(), Error> {
+    fn refuse_removed(&self, range: TimeRange, hours: &[Hour], days: &Range<u32>) -> Result<(), Error> {
         let (hours_from, days_from) = self.extent.kept_from;
         let hour_gone = hours.first().is_some_and(|hour| hour.index() < hours_from);
         let day_gone = !days.is_empty() && days.start < days_from;
@@ -261,17 +301,27 @@ impl<'a> Evaluation<'a> {
         ))
     }
 
-    fn unite(&self, union: &mut Union, series: &Asked, days: std::ops::Range<u32>) -> Result<(), Error> {
+    fn unite<'u>(
+        &self,
+        union: &mut Cow<'u, Union>,
+        series: &Asked,
+        days: Range<u32>,
+        ahead: &'u Ahead,
+    ) -> Result<(), Error> {
         let which = |day: Day| format!("of {}", day.start());
         for day in days.clone().map(Day::from_index) {
             series.refuse_damaged(Bucket::day(day), || which(day))?;
         }
-        self.snapshot.day_sketches(series.id, days, &mut |day, blob| {
+        if ahead.unite(union, series.id, Some(&days)) {
+            return Ok(());
+        }
+        let union = union.to_mut();
+        self.snapshot.day_sketches(series.id..=series.id, days, &mut |_, day, blob| {
             union.unite_blob(blob).map_err(|error| lost_sketch(series.id, &which(day), &error.to_string()))
         })
     }
 
-    fn add(&self, total: &mut Total, series: &Asked, bucket: Bucket) -> Result<(), Error> {
+    fn add(&self, total: &mut Total<'_>, series: &Asked, bucket: Bucket) -> Result<(), Error> {
         match total {
             Total::Count(count) => *count = count.saturating_add(self.snapshot.count(series.id, bucket)?),
             Total::Sum(sum) => sum.unite(self.snapshot.sum(series.id, bucket)?),
@@ -284,7 +334,7 @@ impl<'a> Evaluation<'a> {
         Ok(())
     }
 
-    fn answer(&self, total: Total, window: TimeRange, since: Timestamp, partial: bool) -> Answer {
+    fn answer(&self, total: Total<'_>, window: TimeRange, since: Timestamp, partial: bool) -> Answer {
         let (value, standard_error) = match total {
             Total::Count(count) => (Value::Count(count), 0.0),
             Total::Sum(sum) => (Value::Sum { sum: sum.value(), saturated: sum.is_saturated() }, 0.0),
@@ -343,10 +393,10 @@ impl Asked {
 }
 
 /// A running total of one kind.
-enum Total {
+enum Total<'a> {
     Count(u64),
     Sum(Sum),
-    Unique(Box<Union>),
+    Unique(Cow<'a, Union>),
     PerValue(BTreeMap<String, BTreeMap<String, u64>>),
 }
 
@@ -370,77 +420,4 @@ fn lost_sketch(series: SeriesId, which: &str, how: &str) -> Error {
             series.0
         ),
     )
-}
-
-/// The series of a rule; a rule without one is not recorded, which is something else than zero.
-fn find(snapshot: &dyn Snapshot, rule: &Rule) -> Result<Series, Error> {
-    if let Some(fault) = rule.fault() {
-        return Err(Error::new(ErrorKind::Usage, fault));
-    }
-    if let Some(series) = snapshot.series(&rule.key(), rule.kind())? {
-        return Ok(series);
-    }
-    if snapshot.series(&Rule::count(rule.event()).key(), RuleKind::Count)?.is_none() {
-        return Err(Error::new(
-            ErrorKind::UnknownEvent,
-            format!(
-                "the store has never recorded an event `{}`; correct the name, or add its definition",
-                rule.event()
-            ),
-        ));
-    }
-    Err(Error::new(
-        ErrorKind::NotRecorded,
-        format!(
-            "the store does not record `{}`; a metric with this rule makes it do so from then on{}:\n{}",
-            rule.key(),
-            declared_by(rule),
-            yaml_of(rule)
-        ),
-    ))
-}
-
-/// What the event must declare for the rule; empty if that is nothing.
-fn declared_by(rule: &Rule) -> String {
-    let names = rule.identifier().into_iter().chain(rule.filters().map(|(key, _)| key));
-    let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
-    if names.is_empty() {
-        return String::new();
-    }
-    format!(", where the definition of `{}` declares {}", rule.event(), names.join(" and "))
-}
-
-/// The part of a metric's YAML that makes a store record the rule.
-fn yaml_of(rule: &Rule) -> String {
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    // Quoted only where YAML would take the name for something else.
-    let name = |text: &str| {
-        let word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && text.starts_with(|first: char| !first.is_ascii_digit());
-        let reserved = ["null", "true", "false"].iter().any(|known| text.eq_ignore_ascii_case(known));
-        if word && !reserved { text.to_owned() } else { quoted(text) }
-    };
-    let mut yaml = format!("  events:\n  - name: {}\n", name(rule.event()));
-    match (rule.kind(), rule.identifier()) {
-        (RuleKind::Sum, _) => yaml.push_str("    operator: sum(value)\n"),
-        (kind, Some(identifier)) => {
-            let suffix = if matches!(identifier, "user" | "project" | "namespace") { ".id" } else { "" };
-            yaml.push_str(&format!("    unique: {}{suffix}\n", name(identifier)));
-            if kind == RuleKind::PerValue {
-                yaml.push_str("    operator: total\n");
-            }
-        }
-        _ => {}
-    }
-    if rule.filters().len() > 0 {
-        yaml.push_str("    filter:\n");
-    }
-    for (key, value) in rule.filters() {
-        let value = match (value.as_text(), value.as_number()) {
-            (Some(text), _) => quoted(text),
-            (None, number) => number.unwrap_or_default().to_string(),
-        };
-        yaml.push_str(&format!("      {}: {value}\n", name(key)));
-    }
-    yaml
 }

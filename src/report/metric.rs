@@ -2,7 +2,7 @@
 
 use crate::definition::metric::MetricDefinition;
 use crate::error::{Error, ErrorKind};
-use crate::report::evaluate::Evaluation;
+use crate::report::many;
 use crate::report::query::{Answer, Query};
 use crate::storage::Snapshot;
 use crate::time::frame::TimeFrame;
@@ -69,22 +69,35 @@ impl Evaluate {
     }
 }
 
-pub(crate) fn evaluate(
+/// Evaluates metrics at one moment, in their order.
+pub(crate) fn evaluate<'a>(
     snapshot: &dyn Snapshot,
-    metric: &MetricDefinition,
+    metrics: impl IntoIterator<Item = &'a MetricDefinition>,
     how: Evaluate,
     clock_now: Timestamp,
-) -> MetricValue {
-    let outcome = evaluate_rules(snapshot, metric, how, clock_now);
-    MetricValue { key_path: metric.key_path().to_owned(), outcome }
+) -> Vec<MetricValue> {
+    let mut questions = Vec::new();
+    let asked: Vec<_> = metrics
+        .into_iter()
+        .map(|metric| (metric, question(metric, how, clock_now).map(|question| questions.push(question))))
+        .collect();
+    let mut answers = many::answers(snapshot, &questions, clock_now).into_iter();
+    let asked = asked.into_iter();
+    asked
+        .map(|(metric, question)| {
+            let missing = || Err(Error::new(ErrorKind::Internal, "a metric was not evaluated"));
+            let answer = question.and_then(|()| answers.next().unwrap_or_else(missing));
+            let outcome = answer.map_err(|error| match error.kind() {
+                ErrorKind::UnknownEvent => Error::new(ErrorKind::NotRecorded, error.to_string()),
+                _ => error,
+            });
+            MetricValue { key_path: metric.key_path().to_owned(), outcome }
+        })
+        .collect()
 }
 
-fn evaluate_rules(
-    snapshot: &dyn Snapshot,
-    metric: &MetricDefinition,
-    how: Evaluate,
-    clock_now: Timestamp,
-) -> Result<Answer, Error> {
+/// What a metric asks of the store.
+fn question(metric: &MetricDefinition, how: Evaluate, clock_now: Timestamp) -> Result<Query, Error> {
     if metric.rules().is_empty() {
         let reason = metric.without_rules().map_or_else(
             || format!("its data source `{}` is not connected", metric.data_source()),
@@ -92,16 +105,11 @@ fn evaluate_rules(
         );
         return Err(Error::new(ErrorKind::NoSource, reason));
     }
-    let now = how.as_of.unwrap_or(clock_now);
     let mut query = Query::of_rules(metric.rules());
     query.as_of = how.as_of;
-    if let Some(window) = window(metric.time_frame(), how.window, now) {
-        query = query.range(window);
-    }
-    let evaluation = Evaluation::of(snapshot, &query, clock_now);
-    evaluation.and_then(|evaluation| evaluation.value(query.span)).map_err(|error| match error.kind() {
-        ErrorKind::UnknownEvent => Error::new(ErrorKind::NotRecorded, error.to_string()),
-        _ => error,
+    Ok(match window(metric.time_frame(), how.window, how.as_of.unwrap_or(clock_now)) {
+        Some(window) => query.range(window),
+        None => query,
     })
 }
 

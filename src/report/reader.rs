@@ -22,6 +22,8 @@ use crate::definition::stored;
 use crate::definition::words::MetricStatus;
 use crate::error::{Error, ErrorKind};
 use crate::report::evaluate::Evaluation;
+use crate::report::known::Known;
+use crate::report::many;
 use crate::report::metric::{self, Evaluate, MetricValue};
 use crate::report::query::{Answer, Query};
 use crate::storage::mark::Mark;
@@ -158,6 +160,22 @@ impl Reader {
         self.read_query(query, |evaluation, _| evaluation.value(query.span))
     }
 
+    /// Answers many queries, in their order, all as of one moment of the store.
+    ///
+    /// Each has the answer, or the error, that [`Reader::value`] gives. From four on they are read together, which is the cheaper, the
+    /// more of them are about the same days.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] and the like when the store cannot be read at all.
+    pub fn values(&self, queries: &[Query]) -> Result<Vec<Result<Answer, Error>>, Error> {
+        let answers = self.read(|snapshot| Ok(many::answers(snapshot, queries, self.clock.now())))?;
+        let answers = answers.into_iter().zip(queries);
+        Ok(answers
+            .map(|(answer, query)| answer.map_err(|error| self.with_nearest_event(error, query)))
+            .collect())
+    }
+
     /// Answers a query for each step of its range; a query without a range is cut from the first day with data to the last.
     ///
     /// # Errors
@@ -186,19 +204,70 @@ impl Reader {
         let definitions = self.definitions()?;
         let metric =
             definitions.find_metric(key_path).ok_or_else(|| unknown_metric(key_path, &definitions))?;
-        self.read(|snapshot| Ok(metric::evaluate(snapshot, metric, how, self.clock.now())))
+        let mut values =
+            self.read(|snapshot| Ok(metric::evaluate(snapshot, [metric], how, self.clock.now())))?;
+        values.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a metric was not evaluated"))
+    }
+
+    /// Evaluates the metrics of these key paths, in their order, all as of one moment of the store.
+    ///
+    /// Many metrics cost much less than one after another, as [`Reader::metrics`] says. A key path that no definition has stands in
+    /// its place with [`ErrorKind::UnknownMetric`], and holds up no other.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Definitions`] when there are none; [`ErrorKind::Io`] and the like when the store cannot be read at all.
+    pub fn metrics_of(
+        &self,
+        key_paths: impl IntoIterator<Item = impl AsRef<str>>,
+        how: Evaluate,
+    ) -> Result<Vec<MetricValue>, Error> {
+        let definitions = self.definitions()?;
+        let find = |key_path: &str| {
+            definitions.find_metric(key_path).ok_or_else(|| MetricValue {
+                key_path: key_path.to_owned(),
+                outcome: Err(unknown_metric(key_path, &definitions)),
+            })
+        };
+        let asked: Vec<_> = key_paths.into_iter().map(|key_path| find(key_path.as_ref())).collect();
+        let known = asked.iter().filter_map(|found| found.as_ref().ok().copied());
+        let values =
+            self.read(|snapshot| Ok(metric::evaluate(snapshot, known.clone(), how, self.clock.now())))?;
+        let mut values = values.into_iter();
+        Ok(asked.into_iter().filter_map(|found| found.map_or_else(Some, |_| values.next())).collect())
     }
 
     /// Evaluates every metric that is not removed, all as of one moment of the store, sorted by key path.
     ///
+    /// Each has the answer, or the error, that [`Reader::metric_with`] gives: one without a value holds up no other. All together are
+    /// read in a scan a day instead of a search for each metric and day, and what several metrics count is read once.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), headcount::Error> {
+    /// # use headcount::{Definitions, EventDefinition, Evaluate, MetricDefinition, Rule, Store, TimeFrame};
+    /// # let definitions = Definitions::new()
+    /// #     .event(EventDefinition::new("issue_created").identifier("user"))?
+    /// #     .metric(MetricDefinition::new("counts.issues", TimeFrame::All).rule(Rule::count("issue_created")))?
+    /// #     .metric(MetricDefinition::new("users", TimeFrame::SevenDays).rule(Rule::unique("issue_created", "user")))?;
+    /// # let store = Store::builder_in_memory().definitions(definitions).open()?;
+    /// for metric in store.metrics(Evaluate::default())? {
+    ///     match metric.outcome {
+    ///         Ok(answer) => println!("{}: {answer}", metric.key_path),
+    ///         Err(error) => println!("{} has no value: {error}", metric.key_path),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`] and the like when the store cannot be read at all.
+    /// [`ErrorKind::Definitions`] when there are none; [`ErrorKind::Io`] and the like when the store cannot be read at all.
     pub fn metrics(&self, how: Evaluate) -> Result<Vec<MetricValue>, Error> {
         let definitions = self.definitions()?;
         self.read(|snapshot| {
             let active = definitions.metrics().filter(|metric| metric.status() != MetricStatus::Removed);
-            Ok(active.map(|metric| metric::evaluate(snapshot, metric, how, self.clock.now())).collect())
+            Ok(metric::evaluate(snapshot, active, how, self.clock.now()))
         })
     }
 
@@ -295,7 +364,7 @@ impl Reader {
     ) -> Result<T, Error> {
         self.read(|snapshot| {
             let now = self.clock.now();
-            evaluate(&Evaluation::of(snapshot, query, now)?, query.as_of.unwrap_or(now))
+            evaluate(&Evaluation::of(&Known::for_few(snapshot)?, query, now)?, query.as_of.unwrap_or(now))
         })
         .map_err(|error| self.with_nearest_event(error, query))
     }

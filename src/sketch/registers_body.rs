@@ -131,6 +131,19 @@ impl<'a> RegistersBody<'a> {
         }
         self.apart().fold(rose != 0, |rose, (register, rank)| registers.raise(register, rank) | rose)
     }
+
+    /// The same without telling, which is most of the work.
+    pub(super) fn raise_silently(&self, registers: &mut Registers) {
+        let [first, second] = registers.halves_mut();
+        let base = self.base;
+        for ((low, high), byte) in first.iter_mut().zip(second).zip(self.nibbles) {
+            *low = rank_of(byte & 15, base).max(*low);
+            *high = rank_of(byte >> 4, base).max(*high);
+        }
+        self.apart().for_each(|(register, rank)| {
+            registers.raise(register, rank);
+        });
+    }
 }
 
 /// Appends registers; returns how many are apart.

@@ -40,6 +40,17 @@ impl Runs {
         self.codes.truncate(self.last_end());
     }
 
+    /// Adds the runs of another.
+    pub(super) fn append(&mut self, other: &Self) {
+        let before = self.codes.len();
+        self.codes.extend_from_slice(&other.codes);
+        self.ends.extend(other.ends.iter().map(|end| before + end));
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.codes.capacity() * size_of::<u32>() + self.ends.capacity() * size_of::<usize>()
+    }
+
     /// The number of codes, repeated ones too.
     pub(super) fn len(&self) -> usize {
         self.codes.len()
@@ -90,18 +101,20 @@ impl Runs {
         }
         let mut slots = vec![FREE; (self.codes.len() * SLOTS_PER_CODE).next_power_of_two()];
         let mask = slots.len() - 1;
+        // The home is in the index's top bits: a run, which ascends, passes the table from its beginning to its end.
+        let shift = CODE_INDEX_BITS.saturating_sub(slots.len().trailing_zeros());
         let mut probes_left = self.codes.len() * PROBES_PER_CODE;
         let mut distinct = 0;
         for code in self.iter() {
             let wanted = code.index() + 1;
-            let mut at = wanted as usize & mask;
+            let mut at = (code.index() >> shift) as usize & mask;
             // Whether an index is fresh is often a coin's toss, so no branch hangs on it.
             loop {
                 let slot = slots.get_mut(at)?;
-                let is_free = *slot == FREE;
-                if is_free | (*slot == wanted) {
+                // The product is 0 if the slot is free, or has this index.
+                if u64::from(*slot) * u64::from(*slot ^ wanted) == 0 {
+                    distinct += usize::from(*slot == FREE);
                     *slot = wanted;
-                    distinct += usize::from(is_free);
                     break;
                 }
                 probes_left = probes_left.checked_sub(1)?;
@@ -202,7 +215,7 @@ mod tests {
 
     #[test]
     fn codes_of_one_home_leave_the_table() {
-        let (crowded, largest) = runs_of(1, 2, 2_000, |bits| (bits as u32) << 14);
+        let (crowded, largest) = runs_of(1, 2, 2_000, |bits| (bits as u32) & 0x7ff);
         assert_eq!(crowded.distinct_in_table(), None);
         assert_eq!(crowded.distinct(), largest.len());
         let (random, largest) = runs_of(1, 2, 2_000, |bits| bits as u32);

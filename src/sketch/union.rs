@@ -35,6 +35,11 @@ impl Union {
         Self(State::Codes(Runs::default()))
     }
 
+    /// Whether nothing was added.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(&self.0, State::Codes(runs) if runs.len() == 0)
+    }
+
     /// Adds what a blob stands for. Costs 3-5 ns a code, or 1 µs for registers, beyond the checksum.
     ///
     /// # Errors
@@ -59,11 +64,11 @@ impl Union {
             }
             (Ok(Body::Registers(body)), State::Codes(runs)) => {
                 let mut registers = registers_of(runs.iter());
-                body.raise(&mut registers);
+                body.raise_silently(&mut registers);
                 self.0 = State::Registers(registers);
             }
             (Ok(Body::Registers(body)), State::Registers(registers)) => {
-                body.raise(registers);
+                body.raise_silently(registers);
             }
             (Err(error), State::Codes(runs)) => {
                 runs.undo();
@@ -72,6 +77,41 @@ impl Union {
             (Err(error), State::Registers(_)) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Adds all that another union stands for.
+    pub(crate) fn unite(&mut self, other: &Self) {
+        match (&mut self.0, &other.0) {
+            (State::Codes(mine), State::Codes(theirs)) => {
+                mine.append(theirs);
+                if mine.len() > COLLECTED_LIMIT {
+                    self.drop_repeated();
+                }
+            }
+            (State::Registers(mine), State::Codes(theirs)) => {
+                theirs.iter().for_each(|code| {
+                    mine.raise(code.register(), code.rank());
+                });
+            }
+            (State::Codes(mine), State::Registers(theirs)) => {
+                let mut registers = theirs.clone();
+                mine.iter().for_each(|code| {
+                    registers.raise(code.register(), code.rank());
+                });
+                self.0 = State::Registers(registers);
+            }
+            (State::Registers(mine), State::Registers(theirs)) => {
+                mine.unite(theirs);
+            }
+        }
+    }
+
+    /// The memory that it takes on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match &self.0 {
+            State::Codes(runs) => runs.heap_bytes(),
+            State::Registers(_) => size_of::<Registers>(),
+        }
     }
 
     /// Counts: 2-5 ns a code that was added, or 6-10 µs for registers.

@@ -9,7 +9,7 @@ pub(crate) mod sum;
 pub(crate) mod survey;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
 use crate::definition::rule::{Rule, RuleKind};
@@ -25,8 +25,11 @@ use crate::time::timestamp::Timestamp;
 /// A per-value series keeps this many values for the store's life; what comes later counts as one reserved overflow value.
 pub(crate) const MAX_VALUES_PER_SERIES: usize = 1_000;
 
-/// What is done with the encoded sketch of a day.
-pub(crate) type ShowDay<'a> = dyn FnMut(Day, &[u8]) -> Result<(), Error> + 'a;
+/// What is done with the encoded sketch of a series and a day.
+pub(crate) type ShowDay<'a> = dyn FnMut(SeriesId, Day, &[u8]) -> Result<(), Error> + 'a;
+
+/// What is done with the encoded sketch of a series.
+pub(crate) type ShowSketch<'a> = dyn FnMut(SeriesId, &[u8]) -> Result<(), Error> + 'a;
 
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +134,9 @@ pub(crate) trait Reader: Send + Sync {
 pub(crate) trait Snapshot: Survey {
     fn series(&self, key: &str, kind: RuleKind) -> Result<Option<Series>, Error>;
 
+    /// Shows every series by its key, of kinds that this version knows.
+    fn every_series(&self, show: &mut dyn FnMut(String, RuleKind, Series)) -> Result<(), Error>;
+
     fn count(&self, series: SeriesId, bucket: Bucket) -> Result<u64, Error>;
 
     fn sum(&self, series: SeriesId, bucket: Bucket) -> Result<Sum, Error>;
@@ -143,14 +149,20 @@ pub(crate) trait Snapshot: Survey {
         into: &mut BTreeMap<String, u64>,
     ) -> Result<(), Error>;
 
-    /// Shows the sketches of these days, where there are some, in order.
-    fn day_sketches(&self, series: SeriesId, days: Range<u32>, show: &mut ShowDay<'_>) -> Result<(), Error>;
+    /// Shows the sketches that these series have in these days, by day and then by series. The series between the first and the
+    /// last are read too: each costs as much as one that is wanted.
+    fn day_sketches(
+        &self,
+        series: RangeInclusive<SeriesId>,
+        days: Range<u32>,
+        show: &mut ShowDay<'_>,
+    ) -> Result<(), Error>;
 
-    /// Shows sketches whose union is the series' sketch of all time.
+    /// Shows sketches of these series; those of one series unite to its sketch of all time.
     fn all_time_sketches(
         &self,
-        series: SeriesId,
-        show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+        series: RangeInclusive<SeriesId>,
+        show: &mut ShowSketch<'_>,
     ) -> Result<(), Error>;
 
     /// How far the store reaches.

@@ -283,6 +283,24 @@ impl Store {
         self.0.reader.series(query, unit)
     }
 
+    /// Answers many queries as of one moment. Blocks, as [`Reader`] says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::values`].
+    pub fn values(&self, queries: &[Query]) -> Result<Vec<Result<Answer, Error>>, Error> {
+        self.0.reader.values(queries)
+    }
+
+    /// Evaluates every metric that is not removed, as of one moment. Blocks, as [`Reader`] says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::metrics`].
+    pub fn metrics(&self, how: Evaluate) -> Result<Vec<MetricValue>, Error> {
+        self.0.reader.metrics(how)
+    }
+
     /// Evaluates a metric with GitLab's complete weeks, now. Blocks, as [`Reader`] says.
     ///
     /// # Errors

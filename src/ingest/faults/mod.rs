@@ -205,8 +205,8 @@ impl Bench {
                 stored.events = moment.count(self.series[&RuleKind::Count], Bucket::ALL_TIME)?;
                 stored.sum = moment.sum(self.series[&RuleKind::Sum], Bucket::ALL_TIME)?.value();
                 let mut union = crate::sketch::union::Union::new();
-                moment
-                    .all_time_sketches(self.series[&RuleKind::Unique], &mut |blob| union.unite_blob(blob))?;
+                let id = self.series[&RuleKind::Unique];
+                moment.all_time_sketches(id..=id, &mut |_, blob| union.unite_blob(blob))?;
                 stored.users = union.estimate().rounded();
                 stored.ledger = moment
                     .ledger()?

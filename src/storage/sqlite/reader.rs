@@ -1,7 +1,7 @@
 //! Reading a store: every answer from one moment.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -14,10 +14,12 @@ use crate::storage::retention::Retained;
 use crate::storage::sqlite::SharedConnection;
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::identity::Identity;
-use crate::storage::sqlite::schema::kind_code;
+use crate::storage::sqlite::schema::{kind_code, kind_of};
 use crate::storage::sqlite::{copy, marks, retention};
 use crate::storage::sum::Sum;
-use crate::storage::{Damage, Extent, OVERFLOW_VALUE, Reader, Series, ShowDay, Sizes, Snapshot, Span};
+use crate::storage::{
+    Damage, Extent, OVERFLOW_VALUE, Reader, Series, ShowDay, ShowSketch, Sizes, Snapshot, Span,
+};
 use crate::time::bucket::{Bucket, Day, Granularity};
 use crate::time::timestamp::Timestamp;
 
@@ -91,13 +93,18 @@ pub(crate) struct Moment<'a> {
 /// One row for each span, or one for none.
 const FIND_SERIES: &str = "SELECT id, EXISTS (SELECT 1 FROM damaged WHERE damaged.series = id), since, until
      FROM series LEFT JOIN recorded ON recorded.series = id WHERE key = ?1 AND kind = ?2 ORDER BY since";
+const SELECT_EVERY_SERIES: &str = "SELECT id, kind, since, until, key
+     FROM series LEFT JOIN recorded ON recorded.series = id ORDER BY id, since";
+const SELECT_ALL_DAMAGED: &str = "SELECT series, bucket, united FROM damaged ORDER BY series, bucket";
 const SELECT_DAMAGED: &str = "SELECT bucket, united FROM damaged WHERE series = ?1";
 const SELECT_COUNT: &str = "SELECT count FROM counts WHERE bucket = ?1 AND series = ?2";
 const SELECT_SUM: &str = "SELECT sum, carry, saturated FROM sums WHERE bucket = ?1 AND series = ?2";
 const SELECT_PER_VALUE: &str = "SELECT name.text, cell.count FROM per_value AS cell
      LEFT JOIN value_names AS name ON name.series = cell.series AND name.value = cell.value
      WHERE cell.bucket = ?1 AND cell.series = ?2";
-const SELECT_SKETCH: &str = "SELECT blob FROM sketches WHERE bucket = ?1 AND series = ?2";
+const SELECT_SKETCH: &str = "SELECT series, blob FROM sketches WHERE bucket = ?1 AND series = ?2";
+const SELECT_SKETCHES: &str = "SELECT series, blob FROM sketches
+     WHERE bucket = ?1 AND series BETWEEN ?2 AND ?3 ORDER BY series";
 const SELECT_CURSOR: &str = "SELECT united_bucket, united_series FROM store";
 const SELECT_NEXT_BUCKET: &str = "SELECT min(bucket) FROM sketches WHERE bucket > ?1 AND bucket < ?2";
 /// Each end of the table is one seek.
@@ -132,19 +139,26 @@ impl Moment<'_> {
         rows.collect::<rusqlite::Result<_>>().during("reading the damage")
     }
 
-    /// Shows the sketches that a series has in these buckets; the statement is found once.
+    /// Shows the sketches that these series have in these buckets; the statement is found once.
     fn sketches_in(
         &self,
-        series: SeriesId,
+        series: &RangeInclusive<SeriesId>,
         buckets: impl Iterator<Item = i64>,
-        mut show: impl FnMut(i64, &[u8]) -> Result<(), Error>,
+        mut show: impl FnMut(SeriesId, i64, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut select = self.connection.prepare_cached(SELECT_SKETCH).during("reading sketches")?;
+        let (first, last) = (series.start().0, series.end().0);
+        let sql = if first == last { SELECT_SKETCH } else { SELECT_SKETCHES };
+        let mut select = self.connection.prepare_cached(sql).during("reading sketches")?;
         for bucket in buckets {
-            let mut rows = select.query(params![bucket, series.0]).during("reading sketches")?;
-            if let Some(row) = rows.next().during("reading sketches")? {
-                let blob = row.get_ref(0).and_then(|blob| Ok(blob.as_blob()?)).during("reading sketches")?;
-                show(bucket, blob)?;
+            let rows = match first == last {
+                true => select.query(params![bucket, first]),
+                false => select.query(params![bucket, first, last]),
+            };
+            let mut rows = rows.during("reading sketches")?;
+            while let Some(row) = rows.next().during("reading sketches")? {
+                let read = || Ok((row.get(0)?, row.get_ref(1)?.as_blob()?));
+                let (series, blob) = read().during("reading sketches")?;
+                show(SeriesId(series), bucket, blob)?;
             }
         }
         Ok(())
@@ -165,12 +179,44 @@ impl Snapshot for Moment<'_> {
                 series = Some(Series { id, recorded: Vec::new(), damaged });
             }
             if let (Some(series), Some(since)) = (&mut series, since) {
-                let (since, until) =
-                    (Timestamp::from_unix_seconds(since), until.map(Timestamp::from_unix_seconds));
-                series.recorded.push(Span { since, until });
+                series.recorded.push(span(since, until));
             }
         }
         Ok(series)
+    }
+
+    fn every_series(&self, show: &mut dyn FnMut(String, RuleKind, Series)) -> Result<(), Error> {
+        const DOING: &str = "reading all series";
+        let mut damaged: BTreeMap<SeriesId, Vec<Damage>> = BTreeMap::new();
+        let mut select = self.connection.prepare_cached(SELECT_ALL_DAMAGED).during(DOING)?;
+        let mut rows = select.query([]).during(DOING)?;
+        while let Some(row) = rows.next().during(DOING)? {
+            let read = || Ok((SeriesId(row.get(0)?), Damage { bucket: row.get(1)?, is_united: row.get(2)? }));
+            let (series, damage) = read().during(DOING)?;
+            damaged.entry(series).or_default().push(damage);
+        }
+        let mut select = self.connection.prepare_cached(SELECT_EVERY_SERIES).during(DOING)?;
+        let mut rows = select.query([]).during(DOING)?;
+        let mut last: Option<(String, RuleKind, Series)> = None;
+        while let Some(row) = rows.next().during(DOING)? {
+            let read = || Ok((SeriesId(row.get(0)?), kind_of(row.get(1)?), row.get(2)?, row.get(3)?));
+            let (id, kind, since, until): (_, _, Option<i64>, Option<i64>) = read().during(DOING)?;
+            let Some(kind) = kind else { continue };
+            if last.as_ref().is_none_or(|(_, _, series)| series.id != id) {
+                let damaged = damaged.remove(&id).unwrap_or_default();
+                let next = (row.get(4).during(DOING)?, kind, Series { id, recorded: Vec::new(), damaged });
+                if let Some((key, kind, series)) = last.replace(next) {
+                    show(key, kind, series);
+                }
+            }
+            if let (Some((_, _, series)), Some(since)) = (&mut last, since) {
+                series.recorded.push(span(since, until));
+            }
+        }
+        if let Some((key, kind, series)) = last {
+            show(key, kind, series);
+        }
+        Ok(())
     }
 
     fn count(&self, series: SeriesId, bucket: Bucket) -> Result<u64, Error> {
@@ -204,28 +250,34 @@ impl Snapshot for Moment<'_> {
         Ok(())
     }
 
-    fn day_sketches(&self, series: SeriesId, days: Range<u32>, show: &mut ShowDay<'_>) -> Result<(), Error> {
+    fn day_sketches(
+        &self,
+        series: RangeInclusive<SeriesId>,
+        days: Range<u32>,
+        show: &mut ShowDay<'_>,
+    ) -> Result<(), Error> {
         let first = Granularity::Day.first().number();
         let buckets = days.map(|day| first + i64::from(day));
-        self.sketches_in(series, buckets, |bucket, blob| {
+        self.sketches_in(&series, buckets, |series, bucket, blob| {
             let day = u32::try_from(bucket - first).map_err(|_| damaged("a day's bucket"))?;
-            show(Day::from_index(day), blob)
+            show(series, Day::from_index(day), blob)
         })
     }
 
     fn all_time_sketches(
         &self,
-        series: SeriesId,
-        show: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+        series: RangeInclusive<SeriesId>,
+        show: &mut ShowSketch<'_>,
     ) -> Result<(), Error> {
         let cursor = self.one(SELECT_CURSOR, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let (united_bucket, united_series): (i64, i64) = cursor.unwrap_or_default();
         let end = Granularity::Day.end().number();
         // Few days are not united, and each is a seek or two; a range of them would be the rows of all series.
         let mut buckets = vec![Bucket::ALL_TIME.number()];
-        if series.0 > united_series {
+        if series.end().0 > united_series {
             buckets.push(united_bucket);
         }
+        let is_new = |series: SeriesId, bucket| bucket != united_bucket || series.0 > united_series;
         let mut last = united_bucket;
         while let Some(Some(next)) =
             self.one(SELECT_NEXT_BUCKET, params![last, end], |row| row.get::<_, Option<i64>>(0))?
@@ -233,7 +285,9 @@ impl Snapshot for Moment<'_> {
             buckets.push(next);
             last = next;
         }
-        self.sketches_in(series, buckets.into_iter(), |_, blob| show(blob))
+        self.sketches_in(&series, buckets.into_iter(), |series, bucket, blob| {
+            if is_new(series, bucket) { show(series, blob) } else { Ok(()) }
+        })
     }
 
     fn extent(&self) -> Result<Extent, Error> {
@@ -322,6 +376,11 @@ fn checked_source((offset, digest, lines, accepted, latest): SourceRow) -> Resul
         accepted: unsigned(accepted, "a source's events")?,
         latest: latest.map(Timestamp::from_unix_seconds),
     })
+}
+
+fn span(since: i64, until: Option<i64>) -> Span {
+    let until = until.map(Timestamp::from_unix_seconds);
+    Span { since: Timestamp::from_unix_seconds(since), until }
 }
 
 fn unsigned(number: i64, what: &str) -> Result<u64, Error> {
