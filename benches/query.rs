@@ -1,7 +1,8 @@
 //! The cost of an answer from a file that the system has in memory, with `hyperloglogplus` in turns: microseconds a metric, medians
 //! of the rounds.
 //!
-//! Ours is `Reader::value` as a host calls it: SQL, checksums, validation, union and estimate. The crate's sketches are blobs in a
+//! Ours is `Reader::value` as a host calls it: SQL, checksums, validation, union and estimate; "at once" is `Reader::metrics`, which
+//! must answer the same. The crate's sketches are blobs in a
 //! SQLite file too, those of a metric side by side, which is faster to read than ours and slower to write; postcard decodes them.
 //! An argument picks the cases whose names contain it.
 #![allow(
@@ -23,8 +24,8 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use headcount::{
-    Definitions, EventDefinition, ManualClock, MetricDefinition, Mode, Query, Reader, Rule, Store, TimeFrame,
-    Timestamp,
+    Definitions, Evaluate, EventDefinition, ManualClock, MetricDefinition, Mode, Query, Reader, Rule, Store,
+    TimeFrame, Timestamp, Window,
 };
 use hyperloglogplus::HyperLogLog;
 use rival::{Rival, ours_of, rival_of};
@@ -52,7 +53,10 @@ fn main() {
         Scale { rounds: 11, metrics: 1_000, large_metrics: 200, year: 365 },
         Scale { rounds: 1, metrics: 3, large_metrics: 3, year: 30 },
     );
-    println!("{:<44}{:>12}{:>18}{:>8}", "µs a metric", "headcount", "hyperloglogplus", "ratio");
+    println!(
+        "{:<40}{:>10}{:>8}{:>10}{:>17}{:>8}",
+        "µs a metric", "one by one", "ratio", "at once", "hyperloglogplus", "ratio"
+    );
     let pool: Vec<_> = (0..POOL).map(|seed| Blobs::of(&identifiers(seed as u64, LARGE_USERS))).collect();
     let large = |metric: usize, day: usize| pool[(metric * 7 + day) % POOL].clone();
     let small = |metric: usize, day: usize| {
@@ -88,23 +92,24 @@ fn case(
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let stored = Stored::new(folder.path(), metrics, days, blobs);
+    let time_frame = if asked.is_some() { TimeFrame::TwentyEightDays } else { TimeFrame::All };
+    let stored = Stored::new(folder.path(), metrics, days, time_frame, blobs);
     let rounds = if metrics > 20 { scale.rounds.div_ceil(2) } else { scale.rounds };
-    let (ours, theirs) = in_turns(
+    let singly = || (0..metrics).map(|metric| stored.value(metric, asked)).collect::<Vec<_>>();
+    // A metric has 28 days at the most, or all time.
+    let at_once = || if days <= 28 || asked.is_none() { stored.at_once() } else { singly() };
+    assert_eq!(singly(), at_once(), "{what}");
+    let times = in_turns(
         rounds,
-        || {
-            for metric in 0..metrics {
-                black_box(stored.value(metric, asked));
-            }
-        },
-        || {
+        [&|| drop(black_box(singly())), &|| drop(black_box(at_once())), &|| {
             for metric in 0..metrics {
                 black_box(stored.rival(metric, asked));
             }
-        },
+        }],
     );
-    let (ours, theirs) = (ours / metrics as f64, theirs / metrics as f64);
-    println!("{what:<44}{ours:>12.1}{theirs:>18.1}{:>8.1}", theirs / ours);
+    let [ours, at_once, theirs] = times.map(|time| time / metrics as f64);
+    let (ratio, ratio_at_once) = (theirs / ours, theirs / at_once);
+    println!("{what:<40}{ours:>10.1}{ratio:>8.1}{at_once:>10.1}{theirs:>17.1}{ratio_at_once:>8.1}");
 }
 
 /// The same identifiers as bytes of ours and of the rival.
@@ -127,12 +132,18 @@ struct Stored {
 }
 
 impl Stored {
-    fn new(folder: &Path, metrics: usize, days: i64, blobs: impl Fn(usize, usize) -> Blobs) -> Self {
+    fn new(
+        folder: &Path,
+        metrics: usize,
+        days: i64,
+        time_frame: TimeFrame,
+        blobs: impl Fn(usize, usize) -> Blobs,
+    ) -> Self {
         let path = &folder.join("store.db");
         let clock = ManualClock::new(Timestamp::from_unix_seconds(TODAY_UNIX_SECONDS));
         let definitions = (0..metrics).fold(Definitions::new(), |all, number| {
             let all = all.event(EventDefinition::new(name(number)).identifier("user")).unwrap();
-            let metric = MetricDefinition::new(format!("unique.{}", name(number)), TimeFrame::All);
+            let metric = MetricDefinition::new(format!("unique.{}", name(number)), time_frame);
             all.metric(metric.rule(Rule::unique(name(number), "user"))).unwrap()
         });
         let builder = Store::builder(path).definitions(definitions).mode(Mode::Inline).clock(clock.clone());
@@ -157,6 +168,12 @@ impl Stored {
             None => query,
         };
         self.reader.value(&query).unwrap().value.number().unwrap()
+    }
+
+    /// The same of all metrics.
+    fn at_once(&self) -> Vec<f64> {
+        let values = self.reader.metrics(Evaluate::default().window(Window::Rolling)).unwrap();
+        values.into_iter().map(|metric| metric.outcome.unwrap().value.number().unwrap()).collect()
     }
 
     /// For all time it has one sketch too.
@@ -223,14 +240,15 @@ fn name(metric: usize) -> String {
     format!("event_{metric:04}")
 }
 
-/// The medians of two pieces of work that take turns, so that a busy machine is busy for both; in microseconds.
-fn in_turns(rounds: usize, ours: impl Fn(), theirs: impl Fn()) -> (f64, f64) {
-    let time = |work: &dyn Fn()| nanoseconds(work) / 1e3;
+/// The medians of pieces of work that take turns, so that a busy machine is busy for all; in microseconds.
+fn in_turns<const N: usize>(rounds: usize, work: [&dyn Fn(); N]) -> [f64; N] {
     // The first turn fills the caches.
-    ours();
-    let times: Vec<_> = (0..rounds).map(|_| (time(&ours), time(&theirs))).collect();
-    let (ours, theirs) = times.into_iter().unzip();
-    (median(ours), median(theirs))
+    work.iter().for_each(|work| work());
+    let mut times = work.map(|_| Vec::new());
+    for _ in 0..rounds {
+        times.iter_mut().zip(work).for_each(|(times, work)| times.push(nanoseconds(work) / 1e3));
+    }
+    times.map(median)
 }
 
 fn identifiers(seed: u64, count: usize) -> Vec<u64> {
