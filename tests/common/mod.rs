@@ -7,6 +7,9 @@
     reason = "the helpers of tests may fail as tests do, and say their seeds"
 )]
 
+pub(crate) mod child;
+pub(crate) mod figures;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
