@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use headcount::{
-    Definitions, ErrorKind, Event, EventDefinition, Query, Rule, Stats, Store, Timestamp, TrackError,
+    Definitions, Error, ErrorKind, Event, EventDefinition, Query, Rule, Stats, Store, Timestamp, TrackError,
 };
 use headcount_fork::{Fork, fork};
 use rusqlite::{Connection, OpenFlags};
@@ -36,6 +36,10 @@ fn rounds() -> u64 {
 }
 
 fn open(path: &Path, flush_every: Duration) -> Store {
+    try_open(path, flush_every).unwrap()
+}
+
+fn try_open(path: &Path, flush_every: Duration) -> Result<Store, Error> {
     let event = EventDefinition::new("page_viewed").identifier("user");
     let event = IDENTIFIERS.into_iter().fold(event, EventDefinition::identifier);
     let mut builder = Store::builder(path)
@@ -46,7 +50,7 @@ fn open(path: &Path, flush_every: Duration) -> Store {
     for identifier in IDENTIFIERS {
         builder = builder.record(Rule::unique("page_viewed", identifier));
     }
-    builder.open().unwrap()
+    builder.open()
 }
 
 fn must(holds: bool, what: impl std::fmt::Display) -> Result<(), String> {
@@ -229,4 +233,76 @@ fn a_fork_that_waits_for_a_thread_of_its_parent_is_found_out() {
     let fails = fork(|| Err("it failed".to_owned())).unwrap();
     assert!(fails.ends_well_within(ALARM).is_err());
     drop(sender);
+}
+
+/// SQLite's locks and its view of a file are of a process, and a fork inherits the view without the locks. So a child may be
+/// refused, but what it acknowledges is in the file, whatever its parent does meanwhile.
+#[test]
+fn a_fork_that_opens_its_parents_file_is_refused_or_keeps_what_it_acknowledges() {
+    let place = place();
+    let mut store = Some(open(&place.path, Duration::from_secs(3_600)));
+    store.as_ref().unwrap().tracker().track(Event::new("page_viewed").user(1));
+    store.as_ref().unwrap().flush().unwrap();
+    let (told, closed) = (place.path.with_extension("told"), place.path.with_extension("closed"));
+    let child = fork(|| {
+        let own = match try_open(&place.path, Duration::from_secs(3_600)) {
+            Ok(own) => own,
+            Err(refused) => {
+                std::fs::write(&told, "refused").unwrap();
+                return must(refused.kind() == ErrorKind::Forked, refused);
+            }
+        };
+        own.tracker().track(Event::new("page_viewed").user(2));
+        own.flush().map_err(|error| error.to_string())?;
+        std::fs::write(&told, "flushed").unwrap();
+        while !closed.exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        own.tracker().track(Event::new("page_viewed").user(3));
+        own.flush().map_err(|error| error.to_string())?;
+        own.close().map(drop).map_err(|error| error.to_string())
+    });
+    let child = child.unwrap();
+    while !std::fs::read(&told).is_ok_and(|said| said.len() == "flushed".len()) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let was_refused = std::fs::read(&told).unwrap() == b"refused";
+    store.as_ref().unwrap().close().unwrap();
+    drop(store.take());
+    std::fs::write(&closed, "").unwrap();
+    await_all(vec![child]);
+    assert_eq!(counted(&connect(&place.path)), if was_refused { 1 } else { 3 });
+}
+
+/// A thread of the parent may be within SQLite at that moment, with its locks.
+#[test]
+fn forks_in_the_middle_of_commits_may_drop_their_copy_and_open_a_store_or_are_refused_at_once() {
+    let place = place();
+    let mut store = Some(open(&place.path, Duration::from_millis(1)));
+    let ended = AtomicBool::new(false);
+    let tracker = store.as_ref().unwrap().tracker();
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for user in (0_u64..).take_while(|_| !ended.load(Ordering::Relaxed)) {
+                let _ = tracker.try_track(Event::new("page_viewed").user(user));
+            }
+        });
+        let mut chance = Chance::new(seed());
+        let outcome = (0..4 * rounds()).try_for_each(|_| {
+            std::thread::sleep(Duration::from_micros(chance.below(3_000)));
+            let child = fork(|| {
+                drop(store.take());
+                let other = place.path.with_extension(std::process::id().to_string());
+                match try_open(&other, Duration::from_secs(3_600)) {
+                    Ok(_) => Ok(()),
+                    Err(refused) => must(refused.kind() == ErrorKind::Forked, refused),
+                }
+            });
+            child.unwrap().ends_well_within(ALARM)
+        });
+        ended.store(true, Ordering::Relaxed);
+        outcome
+    });
+    outcome.unwrap();
+    assert_counted(store.as_ref().unwrap(), &place.path);
 }
