@@ -62,8 +62,9 @@
 //!   flush. The file stays whole. No signal handler is installed: on SIGTERM and SIGINT call [`Store::close`] yourself, from a
 //!   thread and not in the handler.
 //! - After a fork the child's calls are refused as [`TrackError::Forked`] and [`ErrorKind::Forked`], though up to 1,024 events of a
-//!   thread may be taken first, and are lost. What the parent tracks is not concerned. A child opens a store of its own; a program
-//!   that makes itself a daemon opens its store after that.
+//!   thread may be taken first, and are lost. What the parent tracks is not concerned. A child opens no store either, unless the
+//!   parent had none open: SQLite does not survive a fork. A program that makes itself a daemon, or forks its workers, opens its
+//!   stores after that.
 //!
 //! # What it is not
 //!

@@ -1,5 +1,6 @@
 //! The SQLite storage: one file, several processes. The only folder that speaks SQL to the store; rusqlite's door.
 
+mod connection;
 mod copy;
 mod create;
 mod failure;
@@ -17,14 +18,12 @@ mod survey;
 mod writer;
 
 use std::path::Path;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-use rusqlite::Connection;
 
 use crate::error::Error;
+use crate::storage::sqlite::connection::Permit;
 use crate::time::timestamp::Timestamp;
 
+pub(crate) use connection::SharedConnection;
 pub(crate) use copy::{link_into_place, unfinished_name};
 pub(crate) use open::random;
 pub(crate) use reader::SqliteReader;
@@ -32,24 +31,24 @@ pub(crate) use writer::SqliteWriter;
 
 /// Opens a store for writing, creating it when there is none, with a connection of its own for reading.
 pub(crate) fn open(path: &Path, now: Timestamp) -> Result<(SqliteWriter, SqliteReader), Error> {
-    let writer = open::writing(path, now)?;
-    let reader = open::reading_beside_writer(path)?;
-    Ok((SqliteWriter::new(share(writer))?, SqliteReader::new(share(reader))?))
+    let permits = (named(path)?, named(path)?);
+    let writer = SharedConnection::new(permits.0, open::writing(path, now)?);
+    let reader = SharedConnection::new(permits.1, open::reading_beside_writer(path)?);
+    Ok((SqliteWriter::new(writer)?, SqliteReader::new(reader)?))
 }
 
 /// Opens an existing store for reading only.
 pub(crate) fn open_reader(path: &Path) -> Result<SqliteReader, Error> {
-    SqliteReader::new(share(open::reading(path)?))
+    let permit = named(path)?;
+    SqliteReader::new(SharedConnection::new(permit, open::reading(path)?))
 }
 
 /// Makes a store in memory: one private connection, for writing and reading.
 pub(crate) fn in_memory(now: Timestamp) -> Result<(SqliteWriter, SqliteReader), Error> {
-    let connection = share(open::in_memory(now)?);
-    Ok((SqliteWriter::new(Arc::clone(&connection))?, SqliteReader::new(connection)?))
+    let connection = SharedConnection::new(Permit::new()?, open::in_memory(now)?);
+    Ok((SqliteWriter::new(connection.clone())?, SqliteReader::new(connection)?))
 }
 
-type SharedConnection = Arc<Mutex<Connection>>;
-
-fn share(connection: Connection) -> SharedConnection {
-    Arc::new(Mutex::new(connection))
+fn named(path: &Path) -> Result<Permit, Error> {
+    Permit::new().map_err(|error| error.context(path.display()))
 }
