@@ -9,6 +9,7 @@
     reason = "the helpers of tests may fail as tests do, and say what they skip"
 )]
 
+mod beneath;
 #[path = "../common/mod.rs"]
 mod common;
 mod creating;
