@@ -269,12 +269,19 @@ impl<'a> Evaluation<'a> {
         self.series.iter().map(Asked::first).max().unwrap_or(Timestamp::EPOCH)
     }
 
-    /// The part of the range that can have data: between the first and the last day of the store, and before `as_of`.
+    /// The part of the range that can have data, or had it: between the first and the last day of the store, and before `as_of`. What
+    /// retention removed ends where it begins to keep, and may have been all.
     fn held(&self, range: TimeRange) -> Option<TimeRange> {
-        let (first, last) = self.extent.days?;
-        let end = Day::from_index(last).start().plus_seconds(SECONDS_PER_DAY);
-        let first_kept =
-            if self.extent.kept_from == (0, 0) { Day::from_index(first).start() } else { Timestamp::EPOCH };
+        let (hours_from, days_from) = self.extent.kept_from;
+        let is_whole = (hours_from, days_from) == (0, 0);
+        let removed_to = Hour::from_index(hours_from).start().max(Day::from_index(days_from).start());
+        let (first, end) = match self.extent.days {
+            Some((first, last)) => (first, Day::from_index(last).start().plus_seconds(SECONDS_PER_DAY)),
+            None if is_whole => return None,
+            None => (0, removed_to),
+        };
+        let first_kept = if is_whole { Day::from_index(first).start() } else { Timestamp::EPOCH };
+        let end = end.max(removed_to);
         let mut to = range.to().min(end);
         if let Some(as_of) = self.as_of {
             let step = self.step_seconds();

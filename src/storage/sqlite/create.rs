@@ -3,16 +3,13 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Instant;
 
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::error::{Error, ErrorKind};
 use crate::storage::sqlite::copy::{folder_of, sync_folder, unfinished_name};
 use crate::storage::sqlite::failure::{During, failed};
-use crate::storage::sqlite::open::{
-    BUSY_DEADLINE, io, prepare_to_write, random, uncreatable, use_wal, wait_for_writer,
-};
+use crate::storage::sqlite::open::{io, prepare_to_write, random, uncreatable, use_wal, wait_for_writer};
 use crate::storage::sqlite::schema;
 use crate::time::bucket::Granularity;
 use crate::time::timestamp::Timestamp;
@@ -62,14 +59,11 @@ fn put_in_place(unfinished: &Path, path: &Path) -> Result<(), Error> {
 /// Held while a store is put in its place; a process that ends lets go of it. File systems without locks do without.
 fn lock_folder(of: &Path) -> Result<Option<File>, Error> {
     let folder = File::open(folder_of(of)).map_err(|error| uncreatable(of, &error))?;
-    let started = Instant::now();
     for tries in 0.. {
         match folder.try_lock() {
             Ok(()) => return Ok(Some(folder)),
             Err(TryLockError::Error(_)) => return Ok(None),
-            Err(TryLockError::WouldBlock) if started.elapsed() < BUSY_DEADLINE => {
-                wait_for_writer(tries);
-            }
+            Err(TryLockError::WouldBlock) if wait_for_writer(tries) => {}
             Err(TryLockError::WouldBlock) => break,
         }
     }

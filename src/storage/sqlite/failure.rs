@@ -16,7 +16,8 @@ pub(crate) fn failed(doing: &str, error: rusqlite::Error) -> Error {
         }
         Some(ErrorCode::DiskFull) => (ErrorKind::StoreFull, "the disk is full; free space on it".to_owned()),
         Some(ErrorCode::ReadOnly) => {
-            let what = "the store or its folder cannot be written; check the permissions of both";
+            let what = "the store, its folder, or the files -wal and -shm beside it cannot be written; check whose they are, \
+                        and their permissions";
             (ErrorKind::ReadOnly, what.to_owned())
         }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {

@@ -1,5 +1,6 @@
 //! Opening and creating store files.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,11 +18,9 @@ use crate::time::timestamp::Timestamp;
 /// SQLite before this version can damage a WAL file that several processes write.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long a writer waits for another one.
-pub(super) const BUSY_DEADLINE: Duration = Duration::from_secs(10);
+const BUSY_DEADLINE: Duration = Duration::from_secs(10);
 /// Waits are spread over 1 to this many milliseconds, so that writers do not meet again at once.
 const MAX_BUSY_SLEEP_MILLISECONDS: i32 = 5;
-/// The mean of a wait, from which the number of tries within the deadline follows.
-const MEAN_BUSY_SLEEP_MILLISECONDS: u128 = 3;
 /// The first bytes of every SQLite file.
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const PREPARED_STATEMENTS: usize = 64;
@@ -136,9 +135,16 @@ pub(super) fn prepare_to_write(connection: &Connection) -> Result<(), Error> {
         .during("setting journal_size_limit")
 }
 
-/// Called by SQLite before its `tries`-th new try for a lock.
+thread_local! {
+    /// When the wait that goes on began: a busy machine makes each try take longer than its sleep.
+    static WAITING_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Called by SQLite before its `tries`-th new try for a lock, from 0 on.
 pub(super) fn wait_for_writer(tries: i32) -> bool {
-    if u128::try_from(tries).unwrap_or(u128::MAX) * MEAN_BUSY_SLEEP_MILLISECONDS > BUSY_DEADLINE.as_millis() {
+    let since = WAITING_SINCE.get().filter(|_| tries > 0).unwrap_or_else(Instant::now);
+    WAITING_SINCE.set(Some(since));
+    if since.elapsed() > BUSY_DEADLINE {
         return false;
     }
     // Processes that wait for the same lock must not sleep in step.
@@ -150,7 +156,6 @@ pub(super) fn wait_for_writer(tries: i32) -> bool {
 
 /// Switching to WAL does not wait for other processes by itself.
 pub(super) fn use_wal(connection: &Connection) -> Result<(), Error> {
-    let started = Instant::now();
     for tries in 0.. {
         let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
         match mode {
@@ -164,7 +169,7 @@ pub(super) fn use_wal(connection: &Connection) -> Result<(), Error> {
                 ));
             }
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-                if started.elapsed() > BUSY_DEADLINE || !wait_for_writer(tries) {
+                if !wait_for_writer(tries) {
                     return Err(failed("switching to WAL", error));
                 }
             }
