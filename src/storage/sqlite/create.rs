@@ -22,8 +22,12 @@ const BESIDE: [&str; 2] = ["-wal", "-shm"];
 pub(super) fn create(path: &Path, now: Timestamp) -> Result<(), Error> {
     let unfinished = unfinished_name(path)?;
     let built = create_at(&unfinished, now).and_then(|()| put_in_place(&unfinished, path));
-    // Leaving the scratch name behind would do no harm, so its removal may fail.
-    let _ = std::fs::remove_file(&unfinished);
+    // Leaving the scratch names behind would do no harm, so their removal may fail. Those beside it are there when building failed.
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        let mut name = unfinished.as_os_str().to_owned();
+        name.push(suffix);
+        let _ = std::fs::remove_file(name);
+    }
     built?;
     sync_folder(path)
 }
