@@ -199,19 +199,9 @@ fn refuse_foreign(path: &Path) -> Result<(), Error> {
             ),
         ));
     }
-    let mut magic = [0; SQLITE_MAGIC.len()];
-    let header = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
-    match header {
-        Ok(()) if magic == *SQLITE_MAGIC => {}
-        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-            return Err(unreadable(path, &error));
-        }
-        Ok(()) | Err(_) => {
-            let what = "the file is no SQLite file, and so not a headcount store; name another one";
-            return Err(named(Error::new(ErrorKind::StoreDamaged, what)));
-        }
-    }
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| beside(path, error))?;
+    // The file is opened by SQLite alone: the system takes all locks that a process has on a file from it when it closes any
+    // descriptor of it, and another connection of this process may hold some.
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| unopened(path, error))?;
     let pragma = |name: &str| {
         connection
             .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
@@ -242,6 +232,25 @@ pub(crate) fn random() -> Result<[u8; 16], Error> {
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Why SQLite could not open a file. What it cannot open at all is locked by nobody here, so that it may be looked at.
+#[cold]
+fn unopened(path: &Path, error: Error) -> Error {
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<rusqlite::Error>());
+    let code = cause.and_then(rusqlite::Error::sqlite_error_code);
+    if !matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::NotADatabase)) {
+        return beside(path, error);
+    }
+    let mut magic = [0; SQLITE_MAGIC.len()];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut magic)) {
+        Ok(()) if magic == *SQLITE_MAGIC => beside(path, error),
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => unreadable(path, &error),
+        Ok(()) | Err(_) => {
+            let what = "the file is no SQLite file, and so not a headcount store; name another one";
+            Error::new(ErrorKind::StoreDamaged, what).context(path.display())
+        }
+    }
 }
 
 /// Why a store that can be read cannot be opened: also readers share its log.
