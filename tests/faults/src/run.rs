@@ -1,0 +1,295 @@
+//! Running a workload: sessions, and what must hold whatever happened to them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use headcount::{Event, ManualClock, Mode, Reader, Stats, Store, Timestamp, TrackError};
+use tempfile::TempDir;
+
+use crate::disk::Disk;
+use crate::model::{self, Model, Tables};
+use crate::oracle;
+use crate::shim;
+use crate::workload::{Outcome, Workload};
+
+const STORE: &str = "store.db";
+/// Long enough that only the steps flush.
+const NEVER: Duration = Duration::from_secs(3_600);
+/// How long one that gives up waits for a disk that does not come back.
+const SHORT: Duration = Duration::from_millis(100);
+const DEFAULT_SEED: u64 = 20_261_123;
+
+/// The store of a folder.
+pub fn store_in(folder: &Path) -> PathBuf {
+    folder.join(STORE)
+}
+
+/// A folder for a test; in memory where the system has such a place, since nothing here depends on a real disk.
+pub fn scratch() -> std::io::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
+}
+
+pub fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    for file in fs::read_dir(from)? {
+        let file = file?;
+        fs::copy(file.path(), to.join(file.file_name()))?;
+    }
+    Ok(())
+}
+
+/// Whether the long figures are asked for.
+pub fn is_endurance() -> bool {
+    std::env::var_os("HEADCOUNT_ENDURANCE").is_some_and(|value| value == "1")
+}
+
+/// The seed of this run, which a failure says.
+pub fn seed() -> u64 {
+    std::env::var("HEADCOUNT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(DEFAULT_SEED)
+}
+
+/// Whether the program's own syncs come by the bench; else all that is said of names and folders would be said of nothing.
+pub fn sees_own_syncs() -> bool {
+    let Ok(folder) = scratch() else { return false };
+    fs::File::open(folder.path()).and_then(|folder| folder.sync_all()).is_ok() && shim::is_taken_over()
+}
+
+/// Does all jobs, on as many threads as there are processors; returns what they say, in the order of the jobs.
+pub fn each<J: Sync, T: Send>(jobs: &[J], work: impl Fn(&J) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                while let Some((number, job)) = Some(next.fetch_add(1, Ordering::Relaxed))
+                    .and_then(|number| Some((number, jobs.get(number)?)))
+                {
+                    let result = work(job);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// A process that works on the store of a folder: it has the store open, or will open it.
+pub struct Session<'a> {
+    folder: &'a Path,
+    disk: Option<&'a Disk>,
+    store: Option<Store>,
+    clock: ManualClock,
+    mode: Mode,
+    done: usize,
+    /// Batches before this one are tracked, in this session or in one before.
+    tracked: usize,
+    is_new: bool,
+}
+
+impl<'a> Session<'a> {
+    /// One that goes on after so many steps.
+    pub fn new(folder: &'a Path, disk: Option<&'a Disk>, done: usize) -> Self {
+        let clock = ManualClock::new(Timestamp::from_unix_seconds(model::START));
+        Self { folder, disk, store: None, clock, mode: Mode::Inline, done, tracked: 0, is_new: true }
+    }
+
+    fn of(workload: &Workload, folder: &'a Path, disk: Option<&'a Disk>, done: usize) -> Self {
+        let mode = if workload.has_threads { Mode::Background } else { Mode::Inline };
+        Self { mode, ..Self::new(folder, disk, done) }
+    }
+
+    pub fn folder(&self) -> &'a Path {
+        self.folder
+    }
+
+    /// Whether nothing was tried in this session yet.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The steps that were acknowledged.
+    pub fn done(&self) -> usize {
+        self.done
+    }
+
+    /// The store, which is opened when it is not.
+    pub fn store(&mut self) -> Result<Store, headcount::Error> {
+        if let Some(store) = &self.store {
+            return Ok(store.clone());
+        }
+        let mut builder = Store::builder(store_in(self.folder))
+            .definitions(model::definitions()?)
+            .mode(self.mode)
+            .clock(self.clock.clone())
+            .flush_every(NEVER);
+        for rule in model::rules() {
+            builder = builder.record(rule);
+        }
+        let store = builder.open()?;
+        self.store = Some(store.clone());
+        Ok(store)
+    }
+
+    /// Sets the clock to when a batch is tracked.
+    pub fn tell_time(&self, batch: usize) {
+        self.clock.set(Timestamp::from_unix_seconds(model::time_of(batch)));
+    }
+
+    /// Tracks a batch, once in this session.
+    pub fn track(&mut self, batch: usize) -> Outcome {
+        self.tell_time(batch);
+        let tracker = self.store()?.tracker();
+        if self.tracked > batch {
+            return Ok(());
+        }
+        self.tracked = batch + 1;
+        for seen in model::batch(batch) {
+            tracker.try_track(seen.event())?;
+        }
+        match tracker.try_track(Event::new(model::UNKNOWN)) {
+            Err(TrackError::UnknownEvent) => Ok(()),
+            other => Err(format!("an unknown event: {other:?}").into()),
+        }
+    }
+
+    /// Asks the store for totals, which must be what the model says.
+    pub fn ask(&mut self, model: &Model) -> Outcome {
+        let answer = self.store()?.value(&headcount::Query::total("opened"))?;
+        let expected = Some(model.total("opened"));
+        if answer.count() == expected {
+            return Ok(());
+        }
+        Err(format!("the store says {:?}, not {expected:?}", answer.count()).into())
+    }
+
+    /// Does all steps that are left, and closes the store.
+    pub fn run(&mut self, workload: &Workload) -> Outcome {
+        while self.done < workload.steps {
+            let outcome = (workload.step)(self, self.done);
+            self.is_new = false;
+            outcome?;
+            self.done += 1;
+            if let Some(disk) = self.disk {
+                disk.acknowledge(self.done);
+            }
+        }
+        self.close()
+    }
+
+    pub fn close(&mut self) -> Outcome {
+        if let Some(store) = self.store.take() {
+            let stats = store.close()?;
+            conserved(&stats)?;
+        }
+        Ok(())
+    }
+
+    /// Ends as a process does that cannot store what it has; what is lost must be counted.
+    pub fn give_up(mut self) -> Result<(), String> {
+        let Some(store) = self.store.take() else { return Ok(()) };
+        let before = store.stats();
+        conserved(&before)?;
+        let closed = store.close_within(SHORT);
+        let stats = store.stats();
+        conserved(&stats)?;
+        if stats.queued != 0 {
+            return Err(format!("closed, and yet {} events are queued", stats.queued));
+        }
+        match closed {
+            Ok(_) if stats.lost > 0 => Err(format!("{} events were lost without an error", stats.lost)),
+            Err(error) if stats.lost == 0 => Err(format!("nothing was lost, and yet: {error}")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn conserved(stats: &Stats) -> Result<(), String> {
+    let refused: u64 = stats.refused.values().sum();
+    let is_kept = stats.offered == stats.accepted + refused
+        && stats.accepted == stats.stored + stats.queued + stats.lost;
+    if is_kept { Ok(()) } else { Err(format!("the law of conservation does not hold: {stats:?}")) }
+}
+
+/// What a workload's store may be, worked out once.
+pub struct Expected<'a> {
+    workload: &'a Workload,
+    states: Vec<Option<(Model, Tables)>>,
+}
+
+impl<'a> Expected<'a> {
+    pub fn of(workload: &'a Workload) -> Self {
+        let with_tables = |model: Model| {
+            let tables = model.tables();
+            (model, tables)
+        };
+        let states = (0..=workload.steps).map(|steps| (workload.state)(steps).map(with_tables));
+        Self { workload, states: states.collect() }
+    }
+
+    /// After how many steps the folder is what it is: at the least `acknowledged`, and everything that must hold does.
+    pub fn steps_of(&self, folder: &Path, acknowledged: usize) -> Result<usize, String> {
+        let store = store_in(folder);
+        let tables = oracle::sound_tables(&store)?;
+        let is_like = |state: &Option<(Model, Tables)>| match (state, &tables) {
+            (None, None) => true,
+            // What need not be there may be there, and hold nothing.
+            (None, Some(tables)) => *tables == Tables::default(),
+            (Some((_, expected)), Some(tables)) => expected == tables,
+            (Some(_), None) => false,
+        };
+        let states = self.states.iter().enumerate().skip(acknowledged);
+        let Some((steps, state)) = states.into_iter().find(|(_, state)| is_like(state)) else {
+            return Err(self.unlike(acknowledged, tables.as_ref()));
+        };
+        if let Some((model, _)) = state.as_ref().filter(|(model, _)| *model != Model::default()) {
+            let reader = Reader::open(&store).map_err(|error| error.to_string())?;
+            oracle::answers_agree(&reader, model)?;
+        }
+        (self.workload.beside)(folder, acknowledged)?;
+        Ok(steps)
+    }
+
+    fn unlike(&self, acknowledged: usize, tables: Option<&Tables>) -> String {
+        let Some(tables) = tables else { return format!("gone, and {acknowledged} steps were acknowledged") };
+        let earlier = self.states.iter().take(acknowledged);
+        let is_it =
+            |state: &Option<(Model, Tables)>| state.as_ref().is_some_and(|(_, state)| state == tables);
+        match earlier.into_iter().rposition(is_it) {
+            Some(steps) => format!("as after {steps} steps, and {acknowledged} were acknowledged"),
+            None => {
+                let next = self.states.iter().skip(acknowledged).flatten().next();
+                let unlike = next.map(|(_, state)| tables.unlike(state)).unwrap_or_default();
+                format!("as after no number of steps ({acknowledged} were acknowledged): {unlike}")
+            }
+        }
+    }
+
+    /// Whether the work is whole, and nothing is left over.
+    pub fn is_done(&self, folder: &Path) -> Result<(), String> {
+        self.steps_of(folder, self.workload.steps)?;
+        for file in fs::read_dir(folder).map_err(|error| error.to_string())?.flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            let is_known = [STORE, "store.db-wal", "store.db-shm"].contains(&name.as_str())
+                || self.workload.leaves.contains(&name.as_str());
+            if !is_known {
+                return Err(format!("{name} was left behind"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A new session, as of a process that begins after the end of another.
+pub fn session_after<'a>(
+    workload: &Workload,
+    folder: &'a Path,
+    disk: Option<&'a Disk>,
+    done: usize,
+) -> Session<'a> {
+    Session::of(workload, folder, disk, done)
+}

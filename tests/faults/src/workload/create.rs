@@ -1,0 +1,26 @@
+//! A store is made where there was none, closed and opened again.
+
+use crate::model::Model;
+use crate::run::Session;
+use crate::workload::{Outcome, Workload, nothing_beside};
+
+pub(super) const CREATE: Workload = Workload {
+    name: "create",
+    steps: 2,
+    prepare: |_| Ok(()),
+    step: |session, _| {
+        session.store()?;
+        session.close()
+    },
+    state: |steps| (steps > 0).then(Model::default),
+    beside: nothing_beside,
+    leaves: &[],
+    has_threads: false,
+};
+
+/// What most workloads begin with: a store of no events.
+pub(super) fn empty_store(folder: &std::path::Path) -> Outcome {
+    let mut session = Session::new(folder, None, 0);
+    session.store()?;
+    session.close()
+}

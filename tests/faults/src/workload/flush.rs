@@ -1,0 +1,27 @@
+//! Batches of counts, sums, uniques, values and refusals, each tracked and flushed.
+
+use crate::model::Model;
+use crate::run::Session;
+use crate::workload::{Outcome, Workload, create, nothing_beside};
+
+const BATCHES: usize = 4;
+
+pub(super) const FLUSH: Workload = Workload {
+    name: "flush",
+    steps: BATCHES,
+    prepare: create::empty_store,
+    step,
+    state: |steps| Some(Model::tracked(steps)),
+    beside: nothing_beside,
+    leaves: &[],
+    has_threads: false,
+};
+
+pub(super) const IN_BACKGROUND: Workload =
+    Workload { name: "flush, with threads", has_threads: true, ..FLUSH };
+
+pub(super) fn step(session: &mut Session<'_>, number: usize) -> Outcome {
+    session.track(number)?;
+    session.store()?.flush()?;
+    session.ask(&Model::tracked(number + 1))
+}
