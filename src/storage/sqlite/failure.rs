@@ -8,7 +8,8 @@ use crate::error::{Error, ErrorKind};
 #[cold]
 pub(crate) fn failed(doing: &str, error: rusqlite::Error) -> Error {
     let (kind, message) = match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+        // A lock of the log that is never free is reported as a failure of the protocol.
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
             (ErrorKind::StoreBusy, "another process holds the store; try again when it is done".to_owned())
         }
         Some(ErrorCode::NotADatabase) => {
