@@ -49,7 +49,7 @@ impl Seen {
 
 /// When a batch is tracked; the events are of the nine hours before.
 pub fn time_of(batch: usize) -> i64 {
-    START + (batch as i64 + 1) * 9 * HOUR_SECONDS
+    START + (signed(batch) + 1) * 9 * HOUR_SECONDS
 }
 
 /// The events of one batch, the same in each run.
@@ -58,7 +58,7 @@ pub fn batch(number: usize) -> Vec<Seen> {
     (0..EVENTS_PER_BATCH)
         .map(|event| Seen {
             event: if event % 3 == 0 { "paid" } else { "opened" },
-            at: time_of(number) - (event as i64 % 9) * HOUR_SECONDS,
+            at: time_of(number) - (event.cast_signed() % 9) * HOUR_SECONDS,
             // Some users come again.
             user: number_of(event) * 7 % 31,
             label: LABELS[usize::try_from(number_of(event) / 3 % 3).unwrap_or(0)],
@@ -196,13 +196,15 @@ impl Model {
             tables.sketches.insert(row, sketch(&users).encode());
         }
         if !self.seen.is_empty() {
-            tables.ledger.insert(("stored".to_owned(), String::new()), self.seen.len() as i64);
+            tables.ledger.insert(("stored".to_owned(), String::new()), signed(self.seen.len()));
         }
         if self.unknown > 0 {
-            tables.ledger.insert(("refused".to_owned(), "unknown_event".to_owned()), self.unknown as i64);
+            tables
+                .ledger
+                .insert(("refused".to_owned(), "unknown_event".to_owned()), self.unknown.cast_signed());
         }
         for (name, (bytes, lines)) in &self.sources {
-            tables.sources.insert(name.clone(), (*bytes as i64, *lines as i64));
+            tables.sources.insert(name.clone(), (signed(*bytes), signed(*lines)));
         }
         tables
     }
@@ -215,4 +217,8 @@ pub fn sketch(users: &BTreeSet<u64>) -> Sketch {
         sketch.add(user.to_string().as_bytes());
     }
     sketch
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

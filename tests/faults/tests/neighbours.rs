@@ -1,5 +1,6 @@
 //! What one process does to a store must not take away what it, or another, holds.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops where it is wrong")]
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,8 +10,8 @@ use headcount::Reader;
 use headcount_faults::run::{Session, scratch, store_in};
 
 /// The system takes all locks that a process has on a file from it when it closes any descriptor of it. A store that lost its lock
-/// like that looks unused to a program that closes it, as to one with SQLite 3.40, which then
-/// removes the log beneath it and with it what is flushed later.
+/// like that looks unused to a program with an older SQLite (seen with 3.40) that closes it, and that then removes the log beneath
+/// it, and with it what is flushed later.
 #[test]
 fn opening_a_store_again_keeps_the_locks_of_the_first() {
     for open_again in [open_reader as fn(&Path), open_store, back_up] {

@@ -1,5 +1,6 @@
 //! The bench itself bites: what it would have to find is put there, and must be found.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops where it is wrong")]
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -30,6 +30,7 @@ struct Open {
 }
 
 /// By so much files are larger than those of the real VFS. A multiple of a pointer's size, so that the real file is aligned.
+#[expect(clippy::cast_possible_wrap, reason = "it is the size of a few pointers")]
 pub(super) const HEADER_BYTES: c_int = size_of::<File>() as c_int;
 
 impl File {
