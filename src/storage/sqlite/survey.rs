@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rusqlite::{Connection, Row, params};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::storage::batch::SeriesId;
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::reader::Moment;
@@ -57,6 +57,15 @@ const SELECT_ORPHANS: &str = "SELECT DISTINCT series, kept FROM (
 
 const CHECK_PAGES: &str = "PRAGMA integrity_check(100)";
 const LOOKING: &str = "looking through the store";
+
+/// Whether what SQLite says of a page is that the disk failed to give it.
+fn is_unread(fault: &str) -> bool {
+    const IO: i32 = 10;
+    /// The end of a file that is cut: the disk is well.
+    const SHORT_READ: i32 = 522;
+    let code = fault.rsplit_once("error code=").and_then(|(_, code)| code.trim().parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == IO && code != SHORT_READ)
+}
 
 impl Moment<'_> {
     /// Shows every row of a range of buckets.
@@ -135,7 +144,13 @@ impl Survey for Moment<'_> {
         let found = select.query_map([], |row| row.get::<_, String>(0)).during(LOOKING)?;
         let mut faults = found.collect::<rusqlite::Result<Vec<_>>>().during(LOOKING)?;
         faults.retain(|fault| fault != "ok");
-        Ok(faults)
+        match faults.iter().find(|fault| is_unread(fault)) {
+            // The disk may give the page at the next try: that is no damage to speak of, and nothing is known of what is behind it.
+            Some(fault) => {
+                Err(Error::new(ErrorKind::Io, format!("a page cannot be read: {fault}; check the disk")))
+            }
+            None => Ok(faults),
+        }
     }
 
     fn counts(&self, buckets: Range<Bucket>, visit: &mut dyn FnMut(SeriesId, i64)) -> Result<(), Error> {
