@@ -201,7 +201,8 @@ fn refuse_foreign(path: &Path) -> Result<(), Error> {
     }
     // The file is opened by SQLite alone: the system takes all locks that a process has on a file from it when it closes any
     // descriptor of it, and another connection of this process may hold some.
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| unopened(path, error))?;
+    let connection =
+        connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| unopened(path, error))?;
     let pragma = |name: &str| {
         connection
             .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
