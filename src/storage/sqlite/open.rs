@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,8 +20,6 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const BUSY_DEADLINE: Duration = Duration::from_secs(10);
 /// Waits are spread over 1 to this many milliseconds, so that writers do not meet again at once.
 const MAX_BUSY_SLEEP_MILLISECONDS: i32 = 5;
-/// The first bytes of every SQLite file.
-const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const PREPARED_STATEMENTS: usize = 64;
 const PAGE_CACHE_KIBIBYTES: i64 = 8 * 1024;
 const WAL_SIZE_LIMIT_BYTES: i64 = 4 * 1024 * 1024;
@@ -235,22 +232,24 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Why SQLite could not open a file. What it cannot open at all is locked by nobody here, so that it may be looked at.
+/// Why SQLite could not open a file.
 #[cold]
 fn unopened(path: &Path, error: Error) -> Error {
     let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<rusqlite::Error>());
-    let code = cause.and_then(rusqlite::Error::sqlite_error_code);
-    if !matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::NotADatabase)) {
-        return beside(path, error);
-    }
-    let mut magic = [0; SQLITE_MAGIC.len()];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut magic)) {
-        Ok(()) if magic == *SQLITE_MAGIC => beside(path, error),
-        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => unreadable(path, &error),
-        Ok(()) | Err(_) => {
+    match cause.and_then(rusqlite::Error::sqlite_error_code) {
+        Some(ErrorCode::NotADatabase) => {
             let what = "the file is no SQLite file, and so not a headcount store; name another one";
             Error::new(ErrorKind::StoreDamaged, what).context(path.display())
         }
+        Some(ErrorCode::CannotOpen) => match File::open(path) {
+            Err(error) => unreadable(path, &error),
+            Ok(file) => {
+                // Closing it would let go of the locks that this process has on it. It stays open, for once.
+                std::mem::forget(file);
+                beside(path, error)
+            }
+        },
+        _ => beside(path, error),
     }
 }
 
