@@ -21,7 +21,7 @@ fn a_link_and_the_file_are_one_store_with_one_log() {
     }
     // Two logs would be two truths.
     assert_eq!(names(&other), ["link.db"]);
-    assert_eq!(names(&real), ["usage.db", "usage.db-shm", "usage.db-wal"]);
+    assert_eq!(names(&real), ["usage.db", "usage.db-reserve", "usage.db-shm", "usage.db-wal"]);
     for path in [&file, &link] {
         assert_eq!(total(&Reader::open(path).unwrap()).unwrap(), 6);
     }

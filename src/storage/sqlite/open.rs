@@ -20,6 +20,8 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const BUSY_DEADLINE: Duration = Duration::from_secs(10);
 /// Waits are spread over 1 to this many milliseconds, so that writers do not meet again at once.
 const MAX_BUSY_SLEEP_MILLISECONDS: i32 = 5;
+/// The length of the header of every SQLite file.
+const HEADER_BYTES: u64 = 100;
 const PREPARED_STATEMENTS: usize = 64;
 const PAGE_CACHE_KIBIBYTES: i64 = 8 * 1024;
 const WAL_SIZE_LIMIT_BYTES: i64 = 4 * 1024 * 1024;
@@ -196,6 +198,10 @@ fn refuse_foreign(path: &Path) -> Result<(), Error> {
             ),
         ));
     }
+    // SQLite takes what is shorter than its header for a new file.
+    if length.len() < HEADER_BYTES {
+        return Err(no_sqlite_file(path));
+    }
     // The file is opened by SQLite alone: the system takes all locks that a process has on a file from it when it closes any
     // descriptor of it, and another connection of this process may hold some.
     let connection =
@@ -232,15 +238,18 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+#[cold]
+fn no_sqlite_file(path: &Path) -> Error {
+    let what = "the file is no SQLite file, and so not a headcount store; name another one";
+    Error::new(ErrorKind::StoreDamaged, what).context(path.display())
+}
+
 /// Why SQLite could not open a file.
 #[cold]
 fn unopened(path: &Path, error: Error) -> Error {
     let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<rusqlite::Error>());
     match cause.and_then(rusqlite::Error::sqlite_error_code) {
-        Some(ErrorCode::NotADatabase) => {
-            let what = "the file is no SQLite file, and so not a headcount store; name another one";
-            Error::new(ErrorKind::StoreDamaged, what).context(path.display())
-        }
+        Some(ErrorCode::NotADatabase) => no_sqlite_file(path),
         Some(ErrorCode::CannotOpen) => match File::open(path) {
             Err(error) => unreadable(path, &error),
             Ok(file) => {

@@ -142,8 +142,13 @@ impl Survey for Moment<'_> {
     fn faults(&self) -> Result<Vec<String>, Error> {
         let mut select = self.connection.prepare(CHECK_PAGES).during(LOOKING)?;
         let found = select.query_map([], |row| row.get::<_, String>(0)).during(LOOKING)?;
-        let mut faults = found.collect::<rusqlite::Result<Vec<_>>>().during(LOOKING)?;
-        faults.retain(|fault| fault != "ok");
+        let told = found.collect::<rusqlite::Result<Vec<_>>>().during(LOOKING)?;
+        // SQLite may tell several in one text, below a title.
+        let lines = told
+            .iter()
+            .flat_map(|told| told.lines())
+            .filter(|line| *line != "ok" && !line.starts_with("***"));
+        let faults: Vec<String> = lines.map(str::to_owned).collect();
         match faults.iter().find(|fault| is_unread(fault)) {
             // The disk may give the page at the next try: that is no damage to speak of, and nothing is known of what is behind it.
             Some(fault) => {
