@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use headcount::{Depth, ManualClock, Mode, Reader, Store, TimeRange, Timestamp, TrackError};
+use headcount::{
+    Depth, ManualClock, Mode, Reader, Retention, Store, TimeRange, Timestamp, TrackError, Upkeep,
+};
 
-use crate::common::Chance;
+use crate::common::{self, Chance};
 use crate::facts::{DAY, Fact, definitions, rules};
-use crate::plain::Plain;
+use crate::plain::{Kept, Plain};
 
 /// What a model may have wrong, to show that it would be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +23,13 @@ pub(crate) enum Flaw {
     ZoneIsOff,
     /// What was refused counts.
     RefusalsCount,
+    /// What is old goes a day later.
+    DueIsLate,
 }
 
 impl Flaw {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::CrashesKeep, Self::ImportsRepeat, Self::ZoneIsOff, Self::RefusalsCount];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::CrashesKeep, Self::ImportsRepeat, Self::ZoneIsOff, Self::RefusalsCount, Self::DueIsLate];
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +42,7 @@ enum Step {
     Import,
     ImportAgain,
     Ask,
+    Retain,
 }
 
 pub(crate) struct Case {
@@ -55,6 +60,10 @@ pub(crate) struct Case {
     offered: u64,
     refused: BTreeMap<TrackError, u64>,
     sources: Vec<(String, String)>,
+    retention: Retention,
+    /// The latest time that the clock showed, and what may be gone by then.
+    latest: i64,
+    due: Kept,
     flaw: Option<Flaw>,
 }
 
@@ -82,6 +91,9 @@ impl Case {
             offered: 0,
             refused: BTreeMap::new(),
             sources: Vec::new(),
+            retention: Retention::everything(),
+            latest: start.unix_seconds(),
+            due: Kept { hours_from: 0, days_from: 0 },
             chance,
             flaw,
         };
@@ -94,16 +106,17 @@ impl Case {
             self.step();
         }
         self.flush();
-        self.durable.assert_file(&self.path());
+        self.remove_all_that_is_due();
+        self.durable.assert_file(&self.path(), self.kept());
         self.assert_stats();
         let check = self.store().reader().check(Depth::Deep).unwrap();
         assert!(check.is_sound(), "{:?}", check.findings);
     }
 
     fn step(&mut self) {
-        // Retention has its step here once a store removes what is old.
         let step = match self.chance.below(100) {
-            0..=44 => Step::Track,
+            0..=2 => Step::Retain,
+            3..=44 => Step::Track,
             45..=59 => Step::Flush,
             60..=64 => Step::Crash,
             65..=69 => Step::Reopen,
@@ -121,6 +134,67 @@ impl Case {
             Step::Import => self.import(),
             Step::ImportAgain => self.import_again(),
             Step::Ask => self.ask(),
+            Step::Retain => self.retain(),
+        }
+    }
+
+    fn kept(&self) -> Kept {
+        Kept::of(self.store().reader())
+    }
+
+    /// Another process changes what is kept, and sometimes removes at once.
+    fn retain(&mut self) {
+        let mut days = |shortest: u32| {
+            let more = u32::try_from(self.chance.below(60)).unwrap();
+            self.chance.one_of(&[None, Some(shortest + more)])
+        };
+        let (hours, days) = (days(Retention::SHORTEST_HOURS), days(Retention::SHORTEST_DAYS));
+        let mut retention = Retention::everything();
+        if let Some(hours) = hours {
+            retention = retention.hours_for_days(hours);
+        }
+        if let Some(days) = days {
+            retention = retention.days_for_days(days);
+        }
+        let mut upkeep = Upkeep::open(self.path()).unwrap().with_clock(self.clock.clone());
+        upkeep.set_retention(retention).unwrap();
+        self.retention = retention;
+        if self.chance.below(2) == 0 {
+            upkeep.retain().unwrap();
+        }
+        self.assert_not_early();
+    }
+
+    /// By the latest time that the clock ever showed nothing is gone that was not due.
+    fn assert_not_early(&mut self) {
+        let kept = self.kept();
+        let late = i64::from(self.flaw == Some(Flaw::DueIsLate));
+        let due = |days: Option<u32>| days.map_or(0, |days| self.latest / DAY - i64::from(days) - late);
+        let days_due = due(self.retention.days());
+        self.due.days_from = self.due.days_from.max(days_due);
+        self.due.hours_from = self.due.hours_from.max(due(self.retention.hours())).max(days_due);
+        assert!(kept.hours_from <= self.due.hours_from, "{kept:?}, due is {:?}", self.due);
+        assert!(kept.days_from <= self.due.days_from, "{kept:?}, due is {:?}", self.due);
+    }
+
+    /// After a while by a clock that goes on all that is due is gone, and no row of it is left.
+    fn remove_all_that_is_due(&mut self) {
+        let mut upkeep = Upkeep::open(self.path()).unwrap().with_clock(self.clock.clone());
+        for _ in 0..4 {
+            self.clock.advance(Duration::from_secs(3_600));
+            upkeep.retain().unwrap();
+        }
+        self.latest = self.latest.max(self.now());
+        self.assert_not_early();
+        let (kept, today) = (self.kept(), self.now() / DAY);
+        let due = |days: Option<u32>| days.map_or(0, |days| today - i64::from(days));
+        assert!(kept.days_from >= due(self.retention.days()), "{kept:?}");
+        assert!(kept.hours_from >= due(self.retention.hours()), "{kept:?}");
+        let contents = common::contents(&self.path());
+        let index = |bucket: i64| bucket & 0xff_ffff_ffff;
+        for bucket in contents.counts.keys().map(|cell| cell.0) {
+            assert!(bucket >> 40 != 1 || index(bucket) / 24 >= kept.hours_from, "{bucket:x} is left");
+            assert!(bucket >> 40 != 2 || index(bucket) >= kept.days_from, "{bucket:x} is left");
         }
     }
 
@@ -201,7 +275,7 @@ impl Case {
         }
         self.store = None;
         self.open();
-        self.durable.assert_rows(&self.path());
+        self.durable.assert_rows(&self.path(), self.kept());
     }
 
     fn reopen(&mut self) {
@@ -210,8 +284,8 @@ impl Case {
         assert_eq!((stats.queued, stats.lost), (0, 0));
         self.durable.unite(std::mem::take(&mut self.pending));
         self.store = None;
-        self.durable.assert_rows(&self.path());
         self.open();
+        self.durable.assert_rows(&self.path(), self.kept());
     }
 
     /// By minutes, days or weeks; backwards too.
@@ -220,6 +294,8 @@ impl Case {
         let by = i64::try_from(self.chance.below(u64::try_from(most).unwrap())).unwrap();
         let by = if self.chance.below(3) == 0 { -by } else { by };
         self.clock.set(self.clock.now().plus_seconds(by));
+        self.latest = self.latest.max(self.now());
+        self.assert_not_early();
     }
 
     /// Lines of a new source, or more of an old one; some of them are damaged.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Debug;
 use std::path::Path;
 
-use headcount::{Query, Reader, Rule, RuleKind, Sketch, TimeRange, Timestamp, Value};
+use headcount::{ErrorKind, Query, Reader, Rule, RuleKind, Sketch, TimeRange, Timestamp, Value};
 
 use crate::common::{Cell, Contents, contents, ledger};
 use crate::facts::{DAY, Fact, rules};
@@ -28,6 +28,31 @@ struct Cells {
     users: BTreeMap<Cell, HashSet<String>>,
 }
 
+/// What retention has left, as the store tells: the first days whose hours, and that themselves, are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) hours_from: i64,
+    pub(crate) days_from: i64,
+}
+
+impl Kept {
+    pub(crate) fn of(reader: &Reader) -> Self {
+        let retained = reader.retention().unwrap();
+        let day = |at: Option<Timestamp>| at.map_or(0, |at| at.unix_seconds() / DAY);
+        Self { hours_from: day(retained.hours_from), days_from: day(retained.days_from) }
+    }
+
+    /// Whether a bucket must be there. What goes goes in pieces, so that others may be there or not.
+    fn has(self, bucket: i64) -> bool {
+        let index = bucket & 0xff_ffff_ffff;
+        match bucket >> 40 {
+            1 => index / 24 >= self.hours_from,
+            2 => index >= self.days_from,
+            _ => true,
+        }
+    }
+}
+
 fn hour(at: i64) -> i64 {
     1 << 40 | at.div_euclid(HOUR)
 }
@@ -46,6 +71,10 @@ fn assert_same<K: Ord + Debug, V: PartialEq + Debug>(
     if let Some(key) = found.keys().chain(expected.keys()).find(differs) {
         panic!("{what}: {key:?} is {:?}, expected {:?}", found.get(key), expected.get(key));
     }
+}
+
+fn only<K: Ord + Clone, V: Clone>(cells: &BTreeMap<K, V>, keep: impl Fn(&K) -> bool) -> BTreeMap<K, V> {
+    cells.iter().filter(|(key, _)| keep(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// Every rule, the totals among them.
@@ -128,36 +157,52 @@ impl Plain {
         self.ledger.get("stored").copied().unwrap_or(0)
     }
 
-    /// Every row of the file, but for what is in sketches.
-    pub(crate) fn assert_rows(&self, path: &Path) -> Contents {
+    /// Every row of the file that is kept, but for what is in sketches.
+    pub(crate) fn assert_rows(&self, path: &Path, kept: Kept) -> Contents {
         let found = contents(path);
-        assert_same("counts", &found.counts, &self.contents.counts);
-        assert_same("counts per value", &found.per_value, &self.contents.per_value);
-        assert_same("sums", &found.sums, &self.contents.sums);
-        let days = |cell: &&Cell| cell.0 >> 40 == 2;
+        let cells = |cell: &Cell| kept.has(cell.0);
+        let values = |cell: &(i64, String, String)| kept.has(cell.0);
+        assert_same("counts", &only(&found.counts, cells), &only(&self.contents.counts, cells));
+        assert_same("sums", &only(&found.sums, cells), &only(&self.contents.sums, cells));
+        let expected = only(&self.contents.per_value, values);
+        assert_same("counts per value", &only(&found.per_value, values), &expected);
+        let days = |cell: &&Cell| cell.0 >> 40 == 2 && kept.has(cell.0);
         let stored: BTreeSet<_> = found.sketches.keys().filter(days).collect();
-        assert_eq!(stored, self.contents.users.keys().collect::<BTreeSet<_>>(), "days of sketches");
+        assert_eq!(
+            stored,
+            self.contents.users.keys().filter(days).collect::<BTreeSet<_>>(),
+            "days of sketches"
+        );
         let noted = ledger(path).into_iter().filter(|(entry, _)| !entry.starts_with("noted")).collect();
         assert_same("ledger", &noted, &self.ledger);
         found
     }
 
-    /// Every register of every day too.
-    pub(crate) fn assert_file(&self, path: &Path) {
-        let found = self.assert_rows(path);
-        for (cell, ids) in &self.contents.users {
+    /// Every register of every day that is kept too.
+    pub(crate) fn assert_file(&self, path: &Path, kept: Kept) {
+        let found = self.assert_rows(path, kept);
+        for (cell, ids) in self.contents.users.iter().filter(|(cell, _)| kept.has(cell.0)) {
             let sketch = Sketch::decode(&found.sketches[cell]).unwrap();
             assert!(of_redis(&sketch.to_redis()) == registers(ids), "the registers of {cell:?}");
         }
     }
 
-    /// The answer to one question over whole days, or hours for totals and sums.
+    /// The answer to one question over whole days, or hours for totals and sums: the truth, also where some of it is known in longer
+    /// buckets only, or that it is not kept, which must be so.
     pub(crate) fn assert_answer(&self, reader: &Reader, rule: &Rule, range: Option<TimeRange>) {
         let mut query = Query::of_rule(rule.clone());
         if let Some(range) = range {
             query = query.range(range);
         }
-        let answer = reader.value(&query).unwrap();
+        let answer = match reader.value(&query) {
+            Err(error) if error.kind() == ErrorKind::NotKept => {
+                let kept = Kept::of(reader);
+                let from = range.unwrap().from().unix_seconds() / DAY;
+                assert!(from < kept.hours_from.max(kept.days_from), "{range:?}: {error}, with {kept:?}");
+                return;
+            }
+            answer => answer.unwrap(),
+        };
         let key = rule.key();
         let by_hour = matches!(rule.kind(), RuleKind::Count | RuleKind::Sum);
         let (first, step) = if by_hour { (hour(0), HOUR) } else { (day(0), DAY) };
