@@ -82,6 +82,7 @@ mod report;
 mod sketch;
 mod storage;
 mod store;
+mod sync;
 mod time;
 mod upkeep;
 

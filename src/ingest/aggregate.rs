@@ -44,7 +44,7 @@ pub(crate) struct Aggregator {
     /// The records in work, kept here so that a panic leaves them, and the place of the record in work.
     in_hand: Records,
     at: usize,
-    #[cfg(test)]
+    #[cfg(any(test, headcount_schedules))]
     pub(crate) panic_at_value: Option<f64>,
 }
 
@@ -69,7 +69,7 @@ impl Aggregator {
             ledger: BTreeMap::new(),
             in_hand: Records::default(),
             at: 0,
-            #[cfg(test)]
+            #[cfg(any(test, headcount_schedules))]
             panic_at_value: None,
         }
     }
@@ -125,7 +125,7 @@ impl Aggregator {
 
     #[inline(never)]
     fn apply_any(&mut self, record: &AnyRecord<'_>) {
-        #[cfg(test)]
+        #[cfg(any(test, headcount_schedules))]
         assert!(self.panic_at_value != Some(record.value), "a panic put in by a test");
         let (hour, day) = (record.hour.index(), record.hour.day().index());
         record.for_each_rule(|rule| match rule.measure {

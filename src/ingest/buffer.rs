@@ -1,14 +1,10 @@
 //! The buffers of the callers' threads.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use parking_lot::Mutex;
-
 use crate::ingest::record::Records;
+use crate::sync::{Mutex, OnceLock, thread_place};
 
 /// Threads beyond this many share buffers.
-pub(crate) const MAX_BUFFERS: usize = 256;
+pub(crate) const MAX_BUFFERS: usize = if cfg!(headcount_schedules) { 2 } else { 256 };
 
 /// One buffer for each thread, made at its first event. Its lock is contended only when the aggregator takes it, once a flush.
 #[derive(Debug)]
@@ -57,34 +53,4 @@ impl Buffers {
             visit(&mut buffer.lock());
         }
     }
-}
-
-/// Places of ended threads, for new ones.
-static FREE_PLACES: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-static NEXT_PLACE: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    static PLACE: Place = Place::take();
-}
-
-/// The small number of a living thread, the same for every store.
-struct Place(usize);
-
-impl Place {
-    fn take() -> Self {
-        let free = FREE_PLACES.lock().pop();
-        Self(free.unwrap_or_else(|| NEXT_PLACE.fetch_add(1, Ordering::Relaxed)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        FREE_PLACES.lock().push(self.0);
-    }
-}
-
-/// While a thread ends it may track a last event from a destructor: then through the first buffer, whose lock protects it.
-#[inline]
-fn thread_place() -> usize {
-    PLACE.try_with(|place| place.0).unwrap_or(0)
 }

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, TrackError};
 use crate::ingest::aggregate::{Aggregator, Target};
@@ -12,6 +10,7 @@ use crate::ingest::record::Records;
 use crate::ingest::retaining::Retaining;
 use crate::storage::batch::{Batch, LedgerEntry};
 use crate::storage::{Commit, Writer};
+use crate::sync::{Instant, Ordering};
 
 /// The aggregator with what it has still to add up.
 #[derive(Debug)]

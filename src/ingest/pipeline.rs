@@ -1,12 +1,7 @@
 //! The pipeline of one opened store: what callers share, and flushing and closing it.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread::{JoinHandle, Thread};
-use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 use crate::ingest::aggregate::Target;
@@ -19,6 +14,8 @@ use crate::ingest::stats::{Stats, Tallies};
 use crate::ingest::threads::{self, Job};
 use crate::storage::batch::Batch;
 use crate::storage::{Commit, Writer};
+use crate::sync::thread::{JoinHandle, Thread};
+use crate::sync::{AtomicBool, AtomicU32, Condvar, Instant, Mutex, OnceLock, Ordering, mpsc};
 
 /// A running pipeline, or one of a store that could not be opened.
 #[derive(Debug)]

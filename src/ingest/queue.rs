@@ -1,14 +1,10 @@
-//! The bounded lock-free channel of record buffers from callers to the aggregator; crossbeam's door.
-
-use std::time::Instant;
-
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use parking_lot::{Condvar, Mutex};
+//! The bounded lock-free channel of record buffers from callers to the aggregator.
 
 use crate::ingest::record::Records;
+use crate::sync::{Condvar, Instant, Mutex, Receiver, Sender, TrySendError, bounded};
 
 /// The buffers that wait for the aggregator at the most.
-pub(crate) const QUEUE_BUFFERS: usize = 64;
+pub(crate) const QUEUE_BUFFERS: usize = if cfg!(headcount_schedules) { 4 } else { 64 };
 /// From here on the aggregator is woken instead of finding the buffers at its next look.
 const WAKE_FROM: usize = QUEUE_BUFFERS / 4;
 /// Empty buffers that are kept at the most: one for each buffer of a thread, which a flush takes all at once.

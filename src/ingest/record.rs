@@ -17,7 +17,7 @@ use crate::sketch::code::Code;
 use crate::time::bucket::Hour;
 
 /// The records of one buffer at the most: none is shorter than a plain one.
-pub(crate) const RECORDS_PER_BUFFER: usize = 1_024;
+pub(crate) const RECORDS_PER_BUFFER: usize = if cfg!(headcount_schedules) { 3 } else { 1_024 };
 /// The words of one buffer: enough for the longest record that a plan allows, and for 1,024 of the usual ones.
 pub(crate) const WORDS_PER_BUFFER: usize = PLAIN_RECORD_WORDS * RECORDS_PER_BUFFER;
 /// In the first word of a record: the event is plain, and so is its record. Plans have fewer events.

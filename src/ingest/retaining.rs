@@ -1,9 +1,10 @@
 //! When old buckets are removed: after commits, a piece at a time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::ingest::pipeline::Shared;
 use crate::storage::{Pass, Writer};
+use crate::sync::Instant;
 use crate::time::timestamp::Timestamp;
 
 /// When nothing is left to remove, it is looked at again after so many seconds of the store's clock.

@@ -1,9 +1,9 @@
 //! What became of the events of one opened store.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::TrackError;
+use crate::sync::{AtomicU64, Ordering};
 
 /// What became of the events that this process has tracked through one opened store.
 ///

@@ -1,10 +1,8 @@
 //! The two threads of a store: the aggregator, which does no I/O, and the committer, which owns the writing connection.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 use crate::ingest::aggregate::Skipped;
@@ -13,6 +11,8 @@ use crate::ingest::pipeline::{Shared, Stage};
 use crate::ingest::retaining::Retaining;
 use crate::storage::batch::Batch;
 use crate::storage::{Commit, Writer};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Instant, Ordering, mpsc};
 
 /// The aggregator looks again after this long while there is work, and up to [`IDLE_MAX`] when there is none.
 const IDLE_MIN: Duration = Duration::from_millis(1);

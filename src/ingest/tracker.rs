@@ -1,10 +1,6 @@
 //! Tracking: from the caller's event to a record in the caller's buffer.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
-
-use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::{Error, ErrorKind, TrackError};
 use crate::event::id::{Id, PropertyValue};
@@ -15,6 +11,7 @@ use crate::ingest::pipeline::Shared;
 use crate::ingest::record::{NoRoom, PlainIds};
 use crate::ingest::settings::{LONGEST_WAIT, Mistake, Overflow};
 use crate::plan::{EventIndex, PLAIN_RECORD_WORDS, PlainEvent};
+use crate::sync::{Instant, Mutex, MutexGuard, Ordering};
 use crate::time::bucket::Hour;
 use crate::time::timestamp::Timestamp;
 

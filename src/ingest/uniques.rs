@@ -12,7 +12,7 @@ use crate::time::bucket::Day;
 /// cache, since those of other rules came between.
 const WAITING_AT_ONCE: usize = 64;
 /// So many rules have codes that wait; those of others are inserted at once. Together they take 2 MiB.
-const MAX_WAITING_RULES: usize = 8_192;
+const MAX_WAITING_RULES: usize = if cfg!(headcount_schedules) { 0 } else { 8_192 };
 /// A sketch that no event has changed for so many batches is dropped; the file has it.
 const COLD_AFTER_BATCHES: u32 = 600;
 /// More sketches than this are never kept, however small they are.
@@ -20,7 +20,7 @@ const MAX_SKETCHES: usize = 500_000;
 /// The most that one sketch takes in memory, rounded up.
 const MAX_SKETCH_BYTES: usize = 16_640;
 /// How often, in looks at it, the memory of live sketches is added up at the most: more rarely when there are many.
-const MEASURE_EVERY: usize = 8;
+const MEASURE_EVERY: usize = if cfg!(headcount_schedules) { 1 } else { 8 };
 const SKETCHES_PER_LOOK: usize = 64;
 
 /// Sketches that are not committed yet, and those that are likely to change again. Their memory is bounded.

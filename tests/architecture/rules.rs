@@ -7,7 +7,7 @@ use super::tokens::{Kind, Token, tokens};
 /// From the ground up. What stands on one floor does not know its neighbours.
 pub(crate) const FLOORS: &[&[&str]] = &[
     &["error"],
-    &["hash", "time"],
+    &["hash", "sync", "time"],
     &["event", "sketch"],
     &["definition"],
     &["plan"],
@@ -27,7 +27,7 @@ pub(crate) const DOORS: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/"]),
     ("clap_complete", &["src/cli/"]),
     ("crc32c", &["src/sketch/"]),
-    ("crossbeam_channel", &["src/ingest/queue.rs"]),
+    ("crossbeam_channel", &["src/sync.rs"]),
     ("flate2", &["src/cli/"]),
     ("getrandom", &["src/storage/sqlite/"]),
     ("granit_parser", &["src/definition/"]),
