@@ -177,12 +177,14 @@ impl Aggregation {
         self.rest(worked);
     }
 
+    /// Whether the queue has to wait, and callers see it full: while a batch is in flight and memory is full.
+    fn is_held_up(&mut self) -> bool {
+        self.in_flight.is_some() && self.engine.aggregator.is_full()
+    }
+
     fn drain(&mut self) -> bool {
         for drained in 0..BUFFERS_AT_ONCE {
-            // With a batch in flight and memory full the queue has to wait, and callers see it full.
-            if (self.in_flight.is_some() && self.engine.aggregator.is_full())
-                || !self.engine.absorb_next(&self.shared)
-            {
+            if self.is_held_up() || !self.engine.absorb_next(&self.shared) {
                 if drained > 0 {
                     self.shared.queue.announce_room();
                 }
@@ -302,9 +304,11 @@ impl Aggregation {
         if self.ended {
             return;
         }
+        // A queue that has to wait may be full for as long as the disk takes, and is nothing to stay awake for.
+        let is_held_up = self.is_held_up();
         self.shared.asleep.store(true, Ordering::SeqCst);
         // A caller that found us awake has filled the queue before this look.
-        if !self.shared.queue.is_pressing() {
+        if is_held_up || !self.shared.queue.is_pressing() {
             thread::park_timeout(self.idle);
         }
         self.shared.asleep.store(false, Ordering::SeqCst);

@@ -111,6 +111,15 @@ pub const MUTANTS: &[Mutant] = &[
         )],
     },
     Mutant {
+        name: "the aggregator stays awake before a queue that has to wait",
+        scenario: "a_hanging_disk_lets_the_aggregator_sleep",
+        changes: &[(
+            "ingest/threads.rs",
+            "let is_held_up = self.is_held_up();",
+            "let is_held_up = self.is_held_up() && !MISTAKEN;",
+        )],
+    },
+    Mutant {
         name: "what is given up forgets the batch in flight",
         scenario: "closing_beside_everything",
         changes: &[(
