@@ -105,6 +105,10 @@ fn each_rule_catches_what_breaks_it() {
         ("src/report/query.rs", "extern crate chrono;", "dependency: `chrono`"),
         ("src/store.rs", "use ::sha2::Digest;", "dependency: `sha2`"),
         ("src/ingest/line.rs", "use flate2::read::GzDecoder;", "dependency: `flate2`"),
+        ("src/ingest/queue.rs", "use std::sync::{Arc, mpsc};", "`mpsc` does not come through"),
+        ("src/ingest/queue.rs", "use parking_lot::Mutex;", "`parking_lot` does not come through"),
+        ("src/ingest/threads.rs", "fn f() { std::thread::yield_now() }", "`thread` does not come through"),
+        ("src/ingest/threads.rs", "use std::time::{Duration, Instant};", "`Instant` does not come through"),
         ("src/plan.rs", "fn f() { unsafe { g() } }", "unsafe"),
         ("src/plan.rs", "#[cfg(test)] mod tests { unsafe fn f() {} }", "unsafe"),
         ("src/storage/sqlite/a.rs", r#"fn f(t: &str) -> String { format!("SELECT a FROM {t}") }"#, "SQL"),
@@ -167,6 +171,11 @@ fn sound_code_and_prose_pass() {
             "use crate::Query; use crate::cli::format::Table; use super::Common; use clap::Parser;",
         ),
         ("src/main.rs", "fn main() -> ExitCode { headcount::cli::run() }"),
+        (
+            "src/ingest/engine.rs",
+            "use std::sync::Arc; use std::time::Duration; use crate::sync::{Instant, Mutex, thread};",
+        ),
+        ("src/ingest/import/lane.rs", "use std::thread::Builder;"),
         ("src/store.rs", "fn f() { self.chrono(); crate::time::chrono::now(); }"),
     ];
     let roof = BTreeSet::from(["Query"]);

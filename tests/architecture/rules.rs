@@ -99,6 +99,11 @@ pub(crate) fn faults(path: &str, text: &str, roof: &BTreeSet<&str>, is_test: boo
         faults.push(format!("{path}:{line}: the dependency: `{name}` is named outside its door"));
     }
     faults.retain(|fault| !is_open_door(path, fault));
+    for (line, name) in unscheduled(path, &code) {
+        faults.push(format!(
+            "{path}:{line}: `{name}` does not come through `crate::sync`; no schedule would decide it"
+        ));
+    }
     for line in built_sql(&code) {
         faults.push(format!("{path}:{line}: SQL is a constant with parameters, not a text built of parts"));
     }
@@ -243,6 +248,33 @@ fn is_open_door(path: &str, fault: &str) -> bool {
     DOORS.iter().any(|(name, doors)| {
         fault.contains(&format!("dependency: `{name}`")) && doors.iter().any(|door| path.starts_with(door))
     })
+}
+
+/// What the threads of the ingest wing share and does not come through `crate::sync`, with its lines. An import's own threads, and the
+/// names of values, which are locked for moments in which nothing else is, are no matter of schedules.
+fn unscheduled<'t>(path: &str, code: &[Token<'t>]) -> Vec<(usize, &'t str)> {
+    const SHARED: [&str; 8] =
+        ["parking_lot", "thread", "mpsc", "atomic", "Instant", "Mutex", "OnceLock", "Condvar"];
+    let is_concerned = path.starts_with("src/ingest/")
+        && !path.starts_with("src/ingest/import/")
+        && !["src/ingest/intern.rs", "src/ingest/source.rs"].contains(&path);
+    let mut found = Vec::new();
+    let mut is_foreign = false;
+    for (at, token) in code.iter().enumerate().filter(|_| is_concerned) {
+        match token.kind {
+            Kind::Word("parking_lot" | "std") if !ends_path(code, at) => is_foreign = true,
+            Kind::Word("crate") | Kind::Mark(';' | '(' | ')') => is_foreign = false,
+            _ => {}
+        }
+        if let Kind::Word(name) = token.kind
+            && is_foreign
+            && SHARED.contains(&name)
+        {
+            found.push((token.line, name));
+            is_foreign = false;
+        }
+    }
+    found
 }
 
 /// The lines where a text-building macro is given SQL.
