@@ -65,7 +65,7 @@ pub enum ErrorKind {
     SourceChanged,
     /// The store was closed.
     Closed,
-    /// The call came from a forked child, which must open its own store.
+    /// The call came from a fork of the process that opened the store. Fork first, and open stores afterwards, in the parent too.
     Forked,
     /// A limit in time passed before the operation finished.
     Deadline,
@@ -194,7 +194,7 @@ pub enum TrackError {
     QueueFull,
     /// The store was closed.
     Closed,
-    /// The call came from a forked child, which must open its own store. Noticed when a buffer is full: of a child's first 1,024
+    /// The call came from a fork of the process that opened the store. Noticed when a buffer is full: of a child's first 1,024
     /// events some are taken, and lost with the child.
     Forked,
     /// The store could not be opened: see [`Builder::open_or_disabled`](crate::Builder::open_or_disabled).
@@ -273,7 +273,7 @@ impl fmt::Display for TrackError {
             Self::TooFuture => "the event's time is more than 5 minutes ahead; check the clocks",
             Self::QueueFull => "the queue is full; the event was not taken",
             Self::Closed => "the store is closed; the event was not taken",
-            Self::Forked => "this process is a fork; open a store of its own after the fork",
+            Self::Forked => "this process is a fork of the one that opened the store; fork first, and open stores afterwards",
             Self::Disabled => "the store could not be opened, as its health says; the event was not taken",
         })
     }

@@ -352,7 +352,7 @@ impl Shared {
         if self.is_fork() {
             return Err(Error::new(
                 ErrorKind::Forked,
-                "this process is a fork of the one that opened the store; open a store after the fork",
+                "this process is a fork of the one that opened the store; fork first, and open stores afterwards, in the parent too",
             ));
         }
         Ok(())

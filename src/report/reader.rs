@@ -403,7 +403,7 @@ impl Reader {
         }
         Err(Error::new(
             ErrorKind::Forked,
-            "this process is a fork of the one that opened the store; open a reader after the fork",
+            "this process is a fork of the one that opened the store; fork first, and open readers afterwards, in the parent too",
         ))
     }
 
