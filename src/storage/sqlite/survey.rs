@@ -67,6 +67,11 @@ fn is_unread(fault: &str) -> bool {
     code.is_some_and(|code| code & 0xff == IO && code != SHORT_READ)
 }
 
+/// Whether it may be that, and SQLite does not say why.
+fn is_perhaps_unread(fault: &str) -> bool {
+    ["Failed to read ptrmap", "failed to get page"].iter().any(|unsaid| fault.contains(unsaid))
+}
+
 impl Moment<'_> {
     /// Shows every row of a range of buckets.
     fn rows(
@@ -81,6 +86,26 @@ impl Moment<'_> {
             show(row).during(LOOKING)?;
         }
         Ok(())
+    }
+
+    /// What SQLite finds wrong with the pages.
+    fn page_faults(&self) -> Result<Vec<String>, Error> {
+        let mut select = self.connection.prepare(CHECK_PAGES).during(LOOKING)?;
+        let found = select.query_map([], |row| row.get::<_, String>(0)).during(LOOKING)?;
+        let told = found.collect::<rusqlite::Result<Vec<_>>>().during(LOOKING)?;
+        // SQLite may tell several in one text, below a title.
+        let lines = told
+            .iter()
+            .flat_map(|told| told.lines())
+            .filter(|line| *line != "ok" && !line.starts_with("***"));
+        let faults: Vec<String> = lines.map(str::to_owned).collect();
+        match faults.iter().find(|fault| is_unread(fault)) {
+            // The disk may give the page at the next try: that is no damage to speak of, and nothing is known of what is behind it.
+            Some(fault) => {
+                Err(Error::new(ErrorKind::Io, format!("a page cannot be read: {fault}; check the disk")))
+            }
+            None => Ok(faults),
+        }
     }
 }
 
@@ -140,22 +165,9 @@ impl Survey for Moment<'_> {
     }
 
     fn faults(&self) -> Result<Vec<String>, Error> {
-        let mut select = self.connection.prepare(CHECK_PAGES).during(LOOKING)?;
-        let found = select.query_map([], |row| row.get::<_, String>(0)).during(LOOKING)?;
-        let told = found.collect::<rusqlite::Result<Vec<_>>>().during(LOOKING)?;
-        // SQLite may tell several in one text, below a title.
-        let lines = told
-            .iter()
-            .flat_map(|told| told.lines())
-            .filter(|line| *line != "ok" && !line.starts_with("***"));
-        let faults: Vec<String> = lines.map(str::to_owned).collect();
-        match faults.iter().find(|fault| is_unread(fault)) {
-            // The disk may give the page at the next try: that is no damage to speak of, and nothing is known of what is behind it.
-            Some(fault) => {
-                Err(Error::new(ErrorKind::Io, format!("a page cannot be read: {fault}; check the disk")))
-            }
-            None => Ok(faults),
-        }
+        let faults = self.page_faults()?;
+        // What is damaged is so again, and what the disk did not give then has its reason or comes.
+        if faults.iter().any(|fault| is_perhaps_unread(fault)) { self.page_faults() } else { Ok(faults) }
     }
 
     fn counts(&self, buckets: Range<Bucket>, visit: &mut dyn FnMut(SeriesId, i64)) -> Result<(), Error> {
