@@ -372,6 +372,55 @@ fn a_store_with_a_size_stays_below_it_and_keeps_the_newest() {
     assert!(store.reader().check(Depth::Deep).unwrap().is_sound());
 }
 
+/// Where no page is free, room is made before anything can be written.
+#[test]
+fn a_size_below_what_is_there_is_reached_while_events_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("usage.db");
+    let clock = ManualClock::new(at("2026-01-01T12:00:00Z"));
+    let opening = || {
+        let mut definitions = Definitions::new();
+        let names = (0..100).map(|event| format!("event_{event}"));
+        for name in names.clone() {
+            definitions = definitions.event(EventDefinition::new(name).identifier("user")).unwrap();
+        }
+        let opening = Store::builder(&path).definitions(definitions);
+        let opening = opening.clock(clock.clone()).mode(Mode::Inline);
+        names.fold(opening, |opening, name| opening.record(Rule::unique(name, "user")))
+    };
+    let mut chance = Chance::new(5_010);
+    let store = opening().open().unwrap();
+    let track_a_day = |store: &Store, chance: &mut Chance| {
+        clock.advance(Duration::from_secs(86_400));
+        for event in 0..100 {
+            let name = format!("event_{event}");
+            (0..100).for_each(|_| store.tracker().track(Event::new(&name).user(chance.next())));
+        }
+    };
+    for _ in 0..330 {
+        track_a_day(&store, &mut chance);
+        store.flush().unwrap();
+    }
+    store.close().unwrap();
+    drop(store);
+    let before = path.metadata().unwrap().len();
+    let limit = Retention::SMALLEST_BYTES;
+    assert!(before > limit * 3 / 4, "{before} bytes are too few for this test");
+    let store = opening().retention(Retention::everything().at_most_bytes(limit)).open().unwrap();
+    for _ in 0..10 {
+        track_a_day(&store, &mut chance);
+        store.flush().unwrap();
+        (0..20).for_each(|_| {
+            clock.advance(Duration::from_secs(61));
+            store.flush().unwrap();
+        });
+    }
+    assert_eq!(store.health().status, Status::Working);
+    assert!(store.reader().retention().unwrap().hours_from.is_some());
+    assert!(store.reader().check(Depth::Deep).unwrap().is_sound());
+    store.close().unwrap();
+}
+
 #[test]
 fn a_size_that_the_floor_does_not_fit_in_is_full_and_says_so() {
     let folder = tempfile::tempdir().unwrap();

@@ -29,10 +29,11 @@ impl Reserve {
         reserve
     }
 
-    /// Gives the space up; says whether there was any.
-    pub(super) fn give_up(&mut self, now: Timestamp) -> bool {
+    /// Gives the space up.
+    pub(super) fn give_up(&mut self, now: Timestamp) {
         self.given_up = Some(now);
-        fs::remove_file(&self.path).is_ok()
+        // It may be gone already.
+        let _ = fs::remove_file(&self.path);
     }
 
     /// Makes the reserve again, some time after it was given up, or when another process has removed it.

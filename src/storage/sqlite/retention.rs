@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::storage::Pass;
 use crate::storage::retention::{Leap, Retained, Retention, Trust};
 use crate::storage::sqlite::failure::{During, damaged};
@@ -10,19 +10,16 @@ use crate::storage::sqlite::{migrate, sketches};
 use crate::time::bucket::{Bucket, Day, Granularity, Hour};
 use crate::time::timestamp::Timestamp;
 
-/// A pass removes buckets until it has removed so many rows: some milliseconds, which a flush may have to wait.
-const ROWS_A_PASS: usize = 4_096;
-/// So many day sketches are united with those of all time in one pass, so that days can go.
-const UNITE_A_PASS: usize = 1_024;
-/// Free pages beyond this are given back to the file system, so many in a pass; fewer are soon used again.
+/// Free pages beyond this are given back to the file system; fewer are soon used again.
 const FREE_PAGES_KEPT: i64 = 256;
-const VACUUM_PAGES_A_PASS: i64 = 512;
 /// The `auto_vacuum` of files that can shrink piece by piece.
 const INCREMENTAL: i64 = 2;
 /// What the log may take of the size that a store is given.
 const LOG_ALLOWANCE_BYTES: u64 = 6 * 1024 * 1024;
 /// The share of the pages that the file may have, in percent, above which the oldest buckets go.
 const FULL_PERCENT: i64 = 85;
+/// A pass may add so many where it must: SQLite writes a sketch that is united anew before it gives up the old one.
+const SPARE_PAGES: i64 = 32;
 /// What `max_page_count` is where there is no limit: the largest that SQLite takes.
 const NO_LIMIT_PAGES: i64 = 4_294_967_294;
 
@@ -37,6 +34,24 @@ const KEEP_TRUST: &str = "UPDATE retention SET trusted = ?1, leap = ?2, leap_con
 const SELECT_KEPT_FROM: &str = "SELECT hours_from, days_from FROM store";
 const MOVE_KEPT_FROM: &str = "UPDATE store SET hours_from = ?1, days_from = ?2";
 const FIRST_BUCKET: &str = "SELECT min(bucket) FROM counts WHERE bucket >= ?1 AND bucket < ?2";
+
+/// How much one pass does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    /// It removes buckets until it has removed so many rows.
+    rows: usize,
+    /// So many day sketches are united with those of all time, so that days can go.
+    unite: usize,
+    /// So many free pages are given back.
+    pages: i64,
+}
+
+impl Piece {
+    /// Some milliseconds, which a flush may have to wait.
+    pub(super) const ORDINARY: Self = Self { rows: 4_096, unite: 1_024, pages: 512 };
+    /// Its log fits into the reserve: a sketch takes up to 9 KiB of it.
+    const SMALL: Self = Self { rows: 1_024, unite: 64, pages: 64 };
+}
 
 /// A table with buckets, and which of them it has.
 struct Table {
@@ -100,36 +115,84 @@ pub(super) fn kept_from(connection: &Connection) -> Result<(Day, Day), Error> {
 }
 
 /// Looks at the clock and removes a piece of what is to go, in one transaction, then gives a piece of the space back.
-pub(super) fn pass(connection: &mut Connection, now: Timestamp) -> Result<Pass, Error> {
+pub(super) fn pass(connection: &mut Connection, now: Timestamp, piece: Piece) -> Result<Pass, Error> {
     let (retention, _) = settings(connection)?;
-    limit_pages(connection, retention)?;
     if retention == Retention::everything() {
+        limit_pages(connection, retention, 0)?;
         return Ok(Pass::DONE);
+    }
+    limit_pages(connection, retention, 0)?;
+    let mut passed = remove_piece(connection, now, piece);
+    if passed.as_ref().is_err_and(|error| error.kind() == ErrorKind::StoreFull) {
+        limit_pages(connection, retention, SPARE_PAGES)?;
+        passed = remove_piece(connection, now, piece);
+        limit_pages(connection, retention, 0)?;
+    }
+    passed
+}
+
+fn remove_piece(connection: &mut Connection, now: Timestamp, piece: Piece) -> Result<Pass, Error> {
+    let united = unite(connection, now, piece);
+    if let Err(error) = &united
+        && error.kind() != ErrorKind::StoreFull
+    {
+        return united.map(|_| Pass::DONE);
     }
     let transaction = begin(connection)?;
     let (retention, mut trust) = settings(&transaction)?;
     let believed = trust.look(now);
     keep_trust(&transaction, trust)?;
-    let kept = kept_from(&transaction)?;
-    let is_united = sketches::unite_ended(&transaction, now, kept.1, UNITE_A_PASS)?;
-    let wanted = wanted_from(&transaction, retention, believed, kept)?;
-    if wanted != kept {
-        transaction
-            .execute(MOVE_KEPT_FROM, params![wanted.0.first_hour().index(), wanted.1.index()])
-            .during("moving what is kept")?;
-    }
-    let removed_rows = remove_before(&transaction, wanted)?;
+    let (mut kept, mut removed_rows) = (kept_from(&transaction)?, 0);
+    let is_last = loop {
+        let wanted = wanted_from(&transaction, retention, believed, kept)?;
+        if wanted != kept {
+            transaction
+                .execute(MOVE_KEPT_FROM, params![wanted.0.first_hour().index(), wanted.1.index()])
+                .during("moving what is kept")?;
+        }
+        removed_rows += remove_before(&transaction, wanted, piece.rows.saturating_sub(removed_rows))?;
+        let is_last = wanted == kept;
+        if is_last || removed_rows >= piece.rows {
+            break is_last;
+        }
+        kept = wanted;
+    };
     transaction.commit().during("removing what is kept no longer")?;
-    let is_compact = give_back(connection)?;
-    Ok(Pass {
-        removed_rows,
-        is_done: is_united && removed_rows < ROWS_A_PASS && wanted == kept && is_compact,
-    })
+    let is_united = match united {
+        // What was removed makes room for it.
+        Err(_) if removed_rows > 0 => false,
+        united => united?,
+    };
+    let is_compact = give_back(connection, piece)?;
+    Ok(Pass { removed_rows, is_done: is_united && removed_rows < piece.rows && is_last && is_compact })
 }
 
-/// The number of pages that the file may have; the connection that adds rows must know it.
-fn limit_pages(connection: &Connection, retention: Retention) -> Result<(), Error> {
-    let pages = page_limit(connection, retention)?.unwrap_or(NO_LIMIT_PAGES);
+/// Unites a piece of what has ended with all time, in a transaction of its own: it takes room, which removing hours makes.
+fn unite(connection: &mut Connection, now: Timestamp, piece: Piece) -> Result<bool, Error> {
+    let transaction = begin(connection)?;
+    let kept = kept_from(&transaction)?;
+    let is_united = sketches::unite_ended(&transaction, now, kept.1, piece.unite)?;
+    transaction.commit().during("uniting what has ended")?;
+    Ok(is_united)
+}
+
+/// Makes room where there is none: what the log has is moved into the file, so that the log begins anew in the space that it has, and a
+/// small piece of what is to go is removed.
+pub(super) fn make_room(connection: &mut Connection, now: Timestamp) -> Result<Pass, Error> {
+    // It waits for nobody. On a full disk it may move a part only.
+    let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    let pass = pass(connection, now, Piece::SMALL);
+    let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    pass
+}
+
+/// The number of pages that the file may have; the connection that adds rows must know it. `spare` ones may be added to what it has.
+fn limit_pages(connection: &Connection, retention: Retention, spare: i64) -> Result<(), Error> {
+    let pages = match page_limit(connection, retention)? {
+        None => NO_LIMIT_PAGES,
+        Some(limit) if spare == 0 => limit,
+        Some(limit) => limit.max(pragma(connection, "page_count")?).saturating_add(spare),
+    };
     connection
         .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
         .during("limiting the size of the store")
@@ -157,7 +220,7 @@ fn wanted_from(
             .days_for_days(Retention::SHORTEST_DAYS)
             .kept_from(now);
         let oldest = |granularity: Granularity| first_day(transaction, granularity);
-        // A day at a time: the next pass looks again at what is left.
+        // A day at a time: then it is looked again at what is left.
         match (oldest(Granularity::Hour)?, oldest(Granularity::Day)?) {
             (Some(first), _) if first < floor.0 => hours = hours.max(first.next()),
             (_, Some(first)) if first < floor.1 => days = days.max(first.next()),
@@ -193,7 +256,11 @@ fn first_day(connection: &Connection, granularity: Granularity) -> Result<Option
 }
 
 /// Removes rows before these days until a pass has removed enough; gives how many.
-fn remove_before(transaction: &Transaction<'_>, (hours, days): (Day, Day)) -> Result<usize, Error> {
+fn remove_before(
+    transaction: &Transaction<'_>,
+    (hours, days): (Day, Day),
+    most: usize,
+) -> Result<usize, Error> {
     let of_hours = Granularity::Hour.first()..Bucket::hour(hours.first_hour());
     let of_days = Granularity::Day.first()..Bucket::day(days);
     let mut removed = 0;
@@ -202,7 +269,7 @@ fn remove_before(transaction: &Transaction<'_>, (hours, days): (Day, Day)) -> Re
         for table in TABLES.iter().filter(|table| table.has_hours || !is_hours) {
             let mut next = transaction.prepare_cached(table.next).during("removing buckets")?;
             let mut remove = transaction.prepare_cached(table.remove).during("removing buckets")?;
-            while removed < ROWS_A_PASS {
+            while removed < most {
                 let bucket: Option<i64> = next
                     .query_row(params![range.start.number(), range.end.number()], |row| row.get(0))
                     .optional()
@@ -218,12 +285,12 @@ fn remove_before(transaction: &Transaction<'_>, (hours, days): (Day, Day)) -> Re
 
 /// Gives free pages back to the file system; says whether few enough are left. A file that was made without the means to do so keeps them
 /// for new rows.
-fn give_back(connection: &Connection) -> Result<bool, Error> {
+fn give_back(connection: &Connection, piece: Piece) -> Result<bool, Error> {
     let free = pragma(connection, "freelist_count")?;
     if free <= FREE_PAGES_KEPT || pragma(connection, "auto_vacuum")? != INCREMENTAL {
         return Ok(true);
     }
-    let pages = (free - FREE_PAGES_KEPT).min(VACUUM_PAGES_A_PASS);
+    let pages = (free - FREE_PAGES_KEPT).min(piece.pages);
     vacuum(connection, pages)?;
     Ok(free - pages <= FREE_PAGES_KEPT)
 }

@@ -12,6 +12,7 @@ use crate::storage::sqlite::SharedConnection;
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::identity::Identity;
 use crate::storage::sqlite::reserve::Reserve;
+use crate::storage::sqlite::retention::Piece;
 use crate::storage::sqlite::schema::kind_code;
 use crate::storage::sqlite::{marks, migrate, retention, sketches, spans};
 use crate::storage::sum::Sum;
@@ -21,6 +22,8 @@ use crate::time::timestamp::Timestamp;
 
 /// Producers that have not committed for this long have ended; their numbers are no longer needed.
 const PRODUCER_KEPT_SECONDS: i64 = 400 * 86_400;
+/// What does not fit is tried again after so many small passes of retention at the most, some hundreds of milliseconds.
+const PASSES_FOR_ROOM: usize = 64;
 /// The number of the reserved value that counts what comes after the limit of a per-value series.
 const OVERFLOW: i64 = 0;
 
@@ -61,12 +64,15 @@ impl SqliteWriter {
         let Some(OpenFile { identity, reserve }) = &mut self.file else { return work(&mut connection) };
         identity.check()?;
         let mut outcome = work(&mut connection);
-        if outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::StoreFull) {
-            let has_room = reserve.give_up(now);
-            // It may be full since it may not be larger, and then room is made of what is old; or that has been changed by now.
-            let has_passed = retention::pass(&mut connection, now).is_ok();
-            if has_room || has_passed {
+        if is_full(&outcome) {
+            reserve.give_up(now);
+            for _ in 0..PASSES_FOR_ROOM {
+                // It may be full since it may not be larger, and then room is made of what is old; or that has been changed by now.
+                let pass = retention::make_room(&mut connection, now);
                 outcome = work(&mut connection);
+                if !is_full(&outcome) || pass.map_or(true, |pass| pass.is_done) {
+                    break;
+                }
             }
         }
         let done = outcome.map_err(|error| error.context(identity.path().display()))?;
@@ -112,12 +118,16 @@ impl Writer for SqliteWriter {
     }
 
     fn retain(&mut self, now: Timestamp) -> Result<Pass, Error> {
-        let pass = self.write(now, |connection| retention::pass(connection, now))?;
+        let pass = self.write(now, |connection| retention::pass(connection, now, Piece::ORDINARY))?;
         if let Some(file) = &mut self.file {
             file.reserve.renew(now);
         }
         Ok(pass)
     }
+}
+
+fn is_full<T>(outcome: &Result<T, Error>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::StoreFull)
 }
 
 fn register(
