@@ -89,6 +89,8 @@ pub(crate) enum Call<'a> {
     Committed,
     /// A link or another name, by the program itself.
     Name,
+    /// A new file, by the program itself.
+    Make,
 }
 
 /// What becomes of a call.
@@ -268,7 +270,7 @@ fn failure(fault: Fault, call: &Call<'_>) -> Option<Verdict> {
             let code = if fault.calls == 1 { ffi::SQLITE_IOERR_WRITE } else { ffi::SQLITE_FULL };
             return Some(Verdict::Half(code));
         }
-        (Kind::NoSpace, Call::Write { .. }) => ffi::SQLITE_FULL,
+        (Kind::NoSpace, Call::Write { .. } | Call::Make) => ffi::SQLITE_FULL,
         (Kind::NoSpace, Call::Open { creates: true }) => ffi::SQLITE_CANTOPEN,
         (Kind::NoSpace, Call::SharedMap { needed: 1.. }) => ffi::SQLITE_IOERR_SHMSIZE,
         (Kind::Sync, Call::Sync) => ffi::SQLITE_IOERR_FSYNC,
@@ -292,7 +294,7 @@ fn error_of(call: &Call<'_>) -> Option<c_int> {
         Call::Lock => ffi::SQLITE_IOERR_LOCK,
         Call::SharedLock => ffi::SQLITE_IOERR_SHMLOCK,
         Call::SharedMap { .. } => ffi::SQLITE_IOERR_SHMMAP,
-        Call::Name => ffi::SQLITE_IOERR,
+        Call::Name | Call::Make => ffi::SQLITE_IOERR,
         Call::Committed => return None,
     })
 }

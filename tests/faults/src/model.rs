@@ -8,7 +8,10 @@ use headcount::{Definitions, Error, Event, EventDefinition, Rule, Sketch, Timest
 /// 2026-11-20 00:00 UTC.
 pub const START: i64 = 1_795_132_800;
 const HOUR_SECONDS: i64 = 3_600;
-const DAY_SECONDS: i64 = 86_400;
+pub const DAY_SECONDS: i64 = 86_400;
+const HOURS_A_DAY: i64 = 24;
+const BUCKET_SHIFT: u32 = 40;
+const INDEX_MASK: i64 = (1 << BUCKET_SHIFT) - 1;
 /// The events of one batch, with one that no definition knows besides.
 pub const EVENTS_PER_BATCH: u64 = 12;
 /// What the store is offered and refuses.
@@ -95,9 +98,27 @@ pub struct Tables {
     pub ledger: BTreeMap<(String, String), i64>,
     /// Of each source: offset and lines.
     pub sources: BTreeMap<String, (i64, i64)>,
+    /// The first day whose hours are kept, and the first that is kept itself; 0 when all are.
+    pub kept_from: (i64, i64),
 }
 
 impl Tables {
+    /// The rows that are left when what is before these days is removed.
+    #[must_use]
+    pub fn kept_from(&self, (hours, days): (i64, i64)) -> Self {
+        let first = |bucket: i64| match bucket >> BUCKET_SHIFT {
+            1 => (bucket & INDEX_MASK) / HOURS_A_DAY >= hours,
+            2 => bucket & INDEX_MASK >= days,
+            _ => true,
+        };
+        let mut left = Self { kept_from: (hours, days), ..self.clone() };
+        left.counts.retain(|(bucket, _), _| first(*bucket));
+        left.sums.retain(|(bucket, _), _| first(*bucket));
+        left.sketches.retain(|(bucket, _), _| first(*bucket));
+        left.values.retain(|(bucket, _, _), _| first(*bucket));
+        left
+    }
+
     /// The first rows that differ.
     pub fn unlike(&self, expected: &Self) -> String {
         let mut told = Vec::new();
@@ -131,16 +152,14 @@ pub struct Model {
     pub unknown: u64,
     /// Logs that were imported: name, bytes and lines.
     pub sources: BTreeMap<String, (usize, usize)>,
+    /// What other programs have put there.
+    pub before: Tables,
 }
 
 impl Model {
     /// The first batches, tracked.
     pub fn tracked(batches: usize) -> Self {
-        Self {
-            seen: (0..batches).flat_map(batch).collect(),
-            unknown: batches as u64,
-            sources: BTreeMap::new(),
-        }
+        Self { seen: (0..batches).flat_map(batch).collect(), unknown: batches as u64, ..Self::default() }
     }
 
     pub fn total(&self, event: &str) -> u64 {
@@ -165,7 +184,7 @@ impl Model {
 
     /// The rows that the store must have for this, and no others.
     pub fn tables(&self) -> Tables {
-        let mut tables = Tables::default();
+        let mut tables = self.before.clone();
         let mut users = BTreeMap::<(i64, String), BTreeSet<u64>>::new();
         for seen in &self.seen {
             let day = 2 << 40 | seen.at.div_euclid(DAY_SECONDS);
@@ -196,7 +215,8 @@ impl Model {
             tables.sketches.insert(row, sketch(&users).encode());
         }
         if !self.seen.is_empty() {
-            tables.ledger.insert(("stored".to_owned(), String::new()), signed(self.seen.len()));
+            *tables.ledger.entry(("stored".to_owned(), String::new())).or_default() +=
+                signed(self.seen.len());
         }
         if self.unknown > 0 {
             tables

@@ -62,6 +62,9 @@ pub fn tables(connection: &Connection) -> rusqlite::Result<Tables> {
         sources: rows(connection, "SELECT name, offset, lines FROM sources", |row| {
             Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
         })?,
+        kept_from: connection.query_row("SELECT hours_from / 24, days_from FROM store", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?,
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use headcount::{Event, ManualClock, Mode, Reader, Stats, Store, Timestamp, TrackError};
+use headcount::{Builder, Event, ManualClock, Mode, Reader, Stats, Store, Timestamp, TrackError, Upkeep};
 use tempfile::TempDir;
 
 use crate::disk::Disk;
@@ -117,11 +117,8 @@ impl<'a> Session<'a> {
         self.done
     }
 
-    /// The store, which is opened when it is not.
-    pub fn store(&mut self) -> Result<Store, headcount::Error> {
-        if let Some(store) = &self.store {
-            return Ok(store.clone());
-        }
+    /// How the store is opened.
+    pub fn builder(&self) -> Result<Builder, headcount::Error> {
         let mut builder = Store::builder(store_in(self.folder))
             .definitions(model::definitions()?)
             .mode(self.mode)
@@ -130,9 +127,32 @@ impl<'a> Session<'a> {
         for rule in model::rules() {
             builder = builder.record(rule);
         }
-        let store = builder.open()?;
+        Ok(builder)
+    }
+
+    /// The store, which is opened when it is not.
+    pub fn store(&mut self) -> Result<Store, headcount::Error> {
+        if let Some(store) = &self.store {
+            return Ok(store.clone());
+        }
+        let store = self.builder()?.open()?;
         self.store = Some(store.clone());
         Ok(store)
+    }
+
+    /// Goes on with a store that was opened in another way.
+    pub fn adopt(&mut self, store: Store) {
+        self.store = Some(store);
+    }
+
+    /// The store for what is no event.
+    pub fn upkeep(&self) -> Result<Upkeep, headcount::Error> {
+        Ok(Upkeep::open(store_in(self.folder))?.with_clock(self.clock.clone()))
+    }
+
+    /// The clock, which only steps move.
+    pub fn clock(&self) -> &ManualClock {
+        &self.clock
     }
 
     /// Sets the clock to when a batch is tracked.
@@ -239,14 +259,14 @@ impl<'a> Expected<'a> {
             (None, None) => true,
             // What need not be there may be there, and hold nothing.
             (None, Some(tables)) => *tables == Tables::default(),
-            (Some((_, expected)), Some(tables)) => expected == tables,
+            (Some((_, expected)), Some(tables)) => expected.kept_from(tables.kept_from) == *tables,
             (Some(_), None) => false,
         };
         let states = self.states.iter().enumerate().skip(acknowledged);
         let Some((steps, state)) = states.into_iter().find(|(_, state)| is_like(state)) else {
             return Err(self.unlike(acknowledged, tables.as_ref()));
         };
-        if let Some((model, _)) = state.as_ref().filter(|(model, _)| *model != Model::default()) {
+        if let Some((model, _)) = state.as_ref().filter(|(model, _)| !model.seen.is_empty()) {
             let reader = Reader::open(&store).map_err(|error| error.to_string())?;
             oracle::answers_agree(&reader, model)?;
         }
@@ -257,13 +277,15 @@ impl<'a> Expected<'a> {
     fn unlike(&self, acknowledged: usize, tables: Option<&Tables>) -> String {
         let Some(tables) = tables else { return format!("gone, and {acknowledged} steps were acknowledged") };
         let earlier = self.states.iter().take(acknowledged);
-        let is_it =
-            |state: &Option<(Model, Tables)>| state.as_ref().is_some_and(|(_, state)| state == tables);
+        let is_it = |state: &Option<(Model, Tables)>| {
+            state.as_ref().is_some_and(|(_, state)| state.kept_from(tables.kept_from) == *tables)
+        };
         match earlier.into_iter().rposition(is_it) {
             Some(steps) => format!("as after {steps} steps, and {acknowledged} were acknowledged"),
             None => {
                 let next = self.states.iter().skip(acknowledged).flatten().next();
-                let unlike = next.map(|(_, state)| tables.unlike(state)).unwrap_or_default();
+                let unlike = next.map(|(_, state)| tables.unlike(&state.kept_from(tables.kept_from)));
+                let unlike = unlike.unwrap_or_default();
                 format!("as after no number of steps ({acknowledged} were acknowledged): {unlike}")
             }
         }

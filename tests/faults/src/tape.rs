@@ -39,6 +39,11 @@ pub enum Entry {
     Acknowledged(usize),
 }
 
+/// Nobody reads a reserve: what is in it after a power cut is of no interest, and would be most of what a tape has to keep.
+fn is_never_read(name: &str) -> bool {
+    name.ends_with("-reserve")
+}
+
 /// The index of the log is never synced, and SQLite makes it anew.
 fn is_volatile(name: &str) -> bool {
     name.ends_with("-shm")
@@ -103,7 +108,11 @@ impl Tape {
         let file = self.files;
         self.files += 1;
         self.inodes.insert(inode, file);
-        let bytes = fs::read(self.folder.join(name)).unwrap_or_default();
+        let bytes = if is_never_read(name) {
+            Vec::new()
+        } else {
+            fs::read(self.folder.join(name)).unwrap_or_default()
+        };
         if !bytes.is_empty() {
             self.entries.push(Entry::Write { file, at: 0, bytes });
         }

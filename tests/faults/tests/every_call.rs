@@ -20,8 +20,6 @@ use headcount_faults::workload::{ALL, Outcome, Workload};
 const HANGS_AFTER: Duration = Duration::from_secs(30);
 /// So many locks in a row are somebody else's.
 const BUSY_CALLS: u64 = 3;
-/// With threads each point waits for them; by default so many are passed over.
-const STRIDE_WITH_THREADS: u64 = 7;
 /// More are no workload but a run that does not end.
 const MOST_CALLS: u64 = 20_000;
 
@@ -129,7 +127,7 @@ fn first_lines(faults: &[&String]) -> String {
 fn every_point(job: &Job<'_>) -> Tally {
     let mut tally = Tally::default();
     let expected = Expected::of(job.workload);
-    let stride = if job.workload.has_threads && !is_endurance() { STRIDE_WITH_THREADS } else { 1 };
+    let stride = if is_endurance() { 1 } else { job.workload.stride };
     let template = scratch().unwrap();
     (job.workload.prepare)(template.path()).unwrap();
     let mut at = 1;

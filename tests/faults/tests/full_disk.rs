@@ -18,7 +18,7 @@ const CYCLES_FOR_ENDURANCE: u64 = 500;
 /// How much room there is at most when a cycle begins.
 const MOST_ROOM_BYTES: u64 = 96 * 1024;
 /// A disk that still takes batches after so many is not full.
-const MOST_BATCHES: usize = 200;
+const MOST_BATCHES: usize = 1_000;
 /// Tells the child where its store is.
 const FOLDER: &str = "HEADCOUNT_FAULTS_FOLDER";
 
@@ -99,6 +99,8 @@ impl<'a> Cycles<'a> {
         let mut session = Session::new(self.folder, None, 0);
         session.store().unwrap();
         for _ in 0..cycles {
+            // What a store does with its reserve is told elsewhere.
+            drop(std::fs::remove_file(self.folder.join("store.db-reserve")));
             give_room(Some(self.chance.below(MOST_ROOM_BYTES)));
             self.fill(&mut session);
             self.stay_full(&mut session);

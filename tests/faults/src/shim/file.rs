@@ -132,7 +132,7 @@ unsafe extern "C" fn write(
         Verdict::Answer(code) => return code,
     };
     // SAFETY: the real method gets its own file, and a part of what SQLite gave.
-    let written = unsafe { method(real, from, length, at) };
+    let written = inside(|| unsafe { method(real, from, length, at) });
     if written == SQLITE_OK {
         let written = &bytes[..usize::try_from(length).unwrap_or(0)];
         open.disk.done(open.inode, &Call::Write { at: at.cast_unsigned(), bytes: written });
@@ -149,7 +149,7 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, size: sqlite3_int64) -> c
     }
     let Some(method) = methods.xTruncate else { return SQLITE_IOERR };
     // SAFETY: the real method gets its own file, and what SQLite gave.
-    let truncated = unsafe { method(real, size) };
+    let truncated = inside(|| unsafe { method(real, size) });
     if truncated == SQLITE_OK {
         open.disk.done(open.inode, &call);
     }
@@ -167,7 +167,7 @@ unsafe extern "C" fn file_control(file: *mut sqlite3_file, operation: c_int, arg
     }
     let Some(method) = methods.xFileControl else { return SQLITE_NOTFOUND };
     // SAFETY: the real method gets its own file, and what SQLite gave.
-    unsafe { method(real, operation, argument) }
+    inside(|| unsafe { method(real, operation, argument) })
 }
 
 unsafe extern "C" fn shared_map(
@@ -186,7 +186,7 @@ unsafe extern "C" fn shared_map(
     }
     let Some(method) = methods.xShmMap else { return SQLITE_IOERR };
     // SAFETY: the real method gets its own file, and what SQLite gave.
-    unsafe { method(real, region, bytes, extend, out) }
+    inside(|| unsafe { method(real, region, bytes, extend, out) })
 }
 
 unsafe extern "C" fn shared_barrier(file: *mut sqlite3_file) {

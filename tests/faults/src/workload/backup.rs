@@ -24,6 +24,7 @@ pub(super) const BACKUP: Workload = Workload {
     state: |steps| Some(Model::tracked(steps.div_ceil(2))),
     beside,
     leaves: &BACKUPS,
+    stride: 1,
     has_threads: false,
 };
 

@@ -22,6 +22,7 @@ pub(super) const CHECKPOINT: Workload = Workload {
     state: |steps| Some(Model::tracked(steps.div_ceil(2))),
     beside: nothing_beside,
     leaves: &[],
+    stride: 1,
     has_threads: false,
 };
 

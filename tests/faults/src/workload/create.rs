@@ -15,6 +15,7 @@ pub(super) const CREATE: Workload = Workload {
     state: |steps| (steps > 0).then(Model::default),
     beside: nothing_beside,
     leaves: &[],
+    stride: 1,
     has_threads: false,
 };
 

@@ -14,14 +14,20 @@ pub(super) const FLUSH: Workload = Workload {
     state: |steps| Some(Model::tracked(steps)),
     beside: nothing_beside,
     leaves: &[],
+    stride: 1,
     has_threads: false,
 };
 
 pub(super) const IN_BACKGROUND: Workload =
-    Workload { name: "flush, with threads", has_threads: true, ..FLUSH };
+    Workload { name: "flush, with threads", stride: 7, has_threads: true, ..FLUSH };
 
 pub(super) fn step(session: &mut Session<'_>, number: usize) -> Outcome {
+    step_on(session, number, &Model::tracked(number + 1))
+}
+
+/// A batch, after which the store is as the model says.
+pub(super) fn step_on(session: &mut Session<'_>, number: usize, model: &Model) -> Outcome {
     session.track(number)?;
     session.store()?.flush()?;
-    session.ask(&Model::tracked(number + 1))
+    session.ask(model)
 }

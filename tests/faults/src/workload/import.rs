@@ -22,6 +22,7 @@ pub(super) const IMPORT: Workload = Workload {
     },
     beside: nothing_beside,
     leaves: &[],
+    stride: 1,
     has_threads: false,
 };
 

@@ -9,6 +9,8 @@ mod checkpoint;
 mod create;
 mod flush;
 mod import;
+mod migration;
+mod retention;
 
 use std::error::Error;
 use std::path::Path;
@@ -33,6 +35,8 @@ pub struct Workload {
     pub beside: fn(&Path, usize) -> Result<(), String>,
     /// The files that may be there at the end, besides the store and its log.
     pub leaves: &'static [&'static str],
+    /// One in so many of its calls fails, where no long figures are asked for: those that repeat each other, or wait for threads.
+    pub stride: u64,
     /// Whether it has threads, so that its calls come in another order each time.
     pub has_threads: bool,
 }
@@ -45,6 +49,10 @@ pub const ALL: &[Workload] = &[
     checkpoint::CHECKPOINT,
     import::IMPORT,
     backup::BACKUP,
+    retention::BY_AGE,
+    retention::BY_SIZE,
+    retention::ON_DEMAND,
+    migration::MIGRATION,
 ];
 
 fn nothing_beside(_: &Path, _: usize) -> Result<(), String> {
