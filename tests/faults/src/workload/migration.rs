@@ -38,7 +38,7 @@ pub(super) const MIGRATION: Workload = Workload {
     },
     beside: is_old_or_new,
     leaves: &[],
-    stride: 5,
+    stride: 11,
     has_threads: false,
 };
 

@@ -35,7 +35,7 @@ pub(super) const BY_AGE: Workload = Workload {
     state: |steps| Some(with_history(steps.min(BATCHES))),
     beside: |folder, steps| removed_in_time(folder, steps, steps == STEPS),
     leaves: &[],
-    stride: 5,
+    stride: 11,
     has_threads: false,
 };
 
@@ -49,7 +49,7 @@ pub(super) const BY_SIZE: Workload = Workload {
         Ok(())
     },
     step: |session, number| step(session, number, LOOKS_BY_SIZE),
-    stride: 31,
+    stride: 97,
     ..BY_AGE
 };
 
@@ -78,7 +78,7 @@ pub(super) const ON_DEMAND: Workload = Workload {
         if steps < 2 { Ok(()) } else { is_shortest(folder) }
     },
     leaves: &[],
-    stride: 5,
+    stride: 11,
     has_threads: false,
 };
 
