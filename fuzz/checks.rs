@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use headcount::{
-    Definitions, EventDefinition, ManualClock, MetricDefinition, Mode, Query, Rule, Sketch, SketchKind,
-    Store, TimeFrame, Timestamp, Value,
+    Definitions, Depth, ErrorKind, Event, EventDefinition, ManualClock, MetricDefinition, Mode, Query,
+    Reader, Rule, Sketch, SketchKind, Store, TimeFrame, Timestamp, Unit, Upkeep, Value,
 };
 
 /// Sunday, 2026-11-22, 10:00 UTC.
@@ -155,6 +155,105 @@ pub(crate) fn ndjson(input: &[u8]) {
         );
     }
 }
+
+/// Pages of a store, which a patch of a store's bytes is about.
+const PAGE_BYTES: usize = 4_096;
+/// What one patch takes of the input: which change, which page, where in it, and a number.
+const PATCH_BYTES: usize = 8;
+/// So many changes of one store.
+const MAX_PATCHES: usize = 64;
+
+/// A store whose pages were patched, exchanged, repeated and cut as the input says answers, is checked, written and salvaged with
+/// results or typed errors, and nothing of the damaged file is written by salvaging.
+pub(crate) fn store_file(input: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, new) = (folder.path().join("usage.db"), folder.path().join("new.db"));
+    let bytes = patched(&SEED_STORE, input);
+    std::fs::write(&path, &bytes).unwrap();
+    if let Ok(salvaged) = Upkeep::salvage(&path, &new) {
+        assert!(salvaged.check.is_sound() || !salvaged.losses.is_empty(), "{:?}", salvaged.check.findings);
+        question(&Reader::open(&new).unwrap());
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "salvaging wrote to the damaged store");
+    if let Ok(reader) = Reader::open(&path) {
+        question(&reader);
+        let _ = reader.check(Depth::Deep);
+        let _ = reader.backup(folder.path().join("copy.db"));
+    }
+    let clock = ManualClock::new(Timestamp::from_unix_seconds(NOW_UNIX_SECONDS));
+    if let Ok(store) = Store::builder(&path).clock(clock).mode(Mode::Inline).open() {
+        store.tracker().track(Event::new("viewed").user(1).label("web"));
+        let _ = store.flush();
+        let _ = store.close();
+    }
+}
+
+fn question(reader: &Reader) {
+    let reader = reader.clone().with_clock(ManualClock::new(Timestamp::from_unix_seconds(NOW_UNIX_SECONDS)));
+    for query in QUERIES.iter().chain([&Query::sum("ordered")]) {
+        for answer in [reader.value(query), reader.value(&query.clone().last_days(28))] {
+            if let Err(error) = answer {
+                assert!(!matches!(error.kind(), ErrorKind::Internal | ErrorKind::Forked), "{error:?}");
+            }
+        }
+        let _ = reader.series(query, Unit::Day);
+    }
+    let _ = (reader.ledger(), reader.marks(), reader.definitions(), reader.contents());
+}
+
+/// The bytes of a store, changed page by page.
+fn patched(store: &[u8], input: &[u8]) -> Vec<u8> {
+    let mut bytes = store.to_vec();
+    for patch in input.chunks_exact(PATCH_BYTES).take(MAX_PATCHES) {
+        let [change, page, other, high, low, first, second, third] = *patch else { continue };
+        let pages = bytes.len() / PAGE_BYTES;
+        if pages == 0 {
+            break;
+        }
+        let start = |page: u8| usize::from(page) % pages * PAGE_BYTES;
+        let (page, other) = (start(page), start(other));
+        let at = page + (usize::from(high) << 8 | usize::from(low)) % PAGE_BYTES;
+        match change % 8 {
+            0 => bytes[at] = first,
+            1 => bytes[at] ^= 1 << (first % 8),
+            // The head of a page, or the places of its cells, which are the first hundred bytes.
+            2 => bytes[page + usize::from(low) % 100] = first,
+            3 => bytes.copy_within(other..other + PAGE_BYTES, page),
+            4 => bytes[page..page + PAGE_BYTES].fill(first),
+            5 => {
+                let taken = bytes[page..page + PAGE_BYTES].to_vec();
+                bytes.copy_within(other..other + PAGE_BYTES, page);
+                bytes[other..other + PAGE_BYTES].copy_from_slice(&taken);
+            }
+            6 => bytes[at..].iter_mut().zip([first, second, third]).for_each(|(byte, new)| *byte = new),
+            _ => bytes.truncate(at.max(PAGE_BYTES * pages / 2)),
+        }
+    }
+    bytes
+}
+
+/// A small store, the same in every run but for its random identity.
+static SEED_STORE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("usage.db");
+    let clock = ManualClock::new(Timestamp::from_unix_seconds(NOW_UNIX_SECONDS));
+    let builder = Store::builder(&path).definitions(DEFINITIONS.clone()).mode(Mode::Inline).clock(clock);
+    let store = builder.open().unwrap();
+    let lines: String = (0..900_i64)
+        .map(|number| {
+            let time = Timestamp::from_unix_seconds(NOW_UNIX_SECONDS - 900 * 1_800 + number * 1_800);
+            match number % 3 {
+                0 => format!("{{\"event\":\"ordered\",\"time\":\"{time}\",\"project\":{number},\"value\":{number},\"additional_properties\":{{\"plan\":\"p{}\"}}}}\n", number % 7),
+                _ => format!("{{\"event\":\"viewed\",\"time\":\"{time}\",\"user\":{number},\"label\":\"web\"}}\n"),
+            }
+        })
+        .collect();
+    store.import("source", lines.as_bytes()).unwrap();
+    store.mark("v1").unwrap();
+    store.close().unwrap();
+    drop(store);
+    std::fs::read(&path).unwrap()
+});
 
 const EVENTS: [&str; 2] = ["viewed", "ordered"];
 

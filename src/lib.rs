@@ -121,7 +121,11 @@ pub use time::frame::{TimeFrame, UnknownTimeFrame};
 pub use time::range::{TimeRange, Unit, Window};
 pub use time::timestamp::Timestamp;
 pub use time::week::IsoWeek;
-pub use upkeep::{Removed, Upkeep};
+pub use upkeep::{
+    Removed, Upkeep,
+    restore::{Existing, Restored},
+    salvage::{Loss, Salvaged, SalvagedTable},
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

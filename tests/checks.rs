@@ -464,7 +464,8 @@ const DAMAGES: &[Damage] = &[
     (
         "a sketch that was set aside",
         "INSERT INTO damaged VALUES ({viewed-user}, {18}, 0, 0, x'00')",
-        &[(Checksum, &[USERS, "the sketch of 2026-11-18 was damaged and set aside"])],
+        // A known loss, and no finding.
+        &[],
     ),
     // Series and what refers to them.
     (

@@ -22,6 +22,8 @@ use std::path::Path;
 const MUTATIONS: u64 = 3_000;
 /// The same where each one makes two stores, of 1 ms each.
 const MUTATIONS_OF_LINES: u64 = 1_000;
+/// The same where each one is a file that is opened, checked and salvaged.
+const MUTATIONS_OF_STORES: u64 = 60;
 const SEED: u64 = 20_261_122;
 
 #[test]
@@ -42,6 +44,11 @@ fn redis_strings_are_refused_or_taken_exactly() {
 #[test]
 fn lines_of_json_are_counted_once_or_rejected() {
     replay("ndjson", MUTATIONS_OF_LINES, checks::ndjson);
+}
+
+#[test]
+fn damaged_stores_answer_or_say_why_not() {
+    replay("store_file", MUTATIONS_OF_STORES, checks::store_file);
 }
 
 fn replay(target: &str, mutations: u64, check: fn(&[u8])) {

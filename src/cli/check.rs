@@ -23,6 +23,8 @@ struct Document<'a> {
     ended_early: bool,
     findings: Vec<FindingDocument<'a>>,
     more: u64,
+    lost: &'a [String],
+    more_lost: u64,
 }
 
 #[derive(Serialize)]
@@ -44,7 +46,7 @@ pub(super) fn run(args: &StoreCheckArgs, context: &Context, output: &mut Output<
     }
     let found = check.more + check.findings.len() as u64;
     let message = format!(
-        "{}: {}{}; keep the file, and restore a backup if you need what is damaged",
+        "{}: {}{}; restore a backup (`restore`), or save what can be read (`salvage`); the file stays",
         context.store.display(),
         text::plural(found, "finding", "findings"),
         if check.ended_early { ", and rows that could not be looked at" } else { "" }
@@ -66,6 +68,8 @@ fn document(check: &Check) -> Document<'_> {
             .map(|finding| FindingDocument { law: finding.law.as_str(), message: &finding.message })
             .collect(),
         more: check.more,
+        lost: &check.losses,
+        more_lost: check.more_losses,
     }
 }
 
@@ -75,13 +79,18 @@ fn print(check: &Check, is_deep: bool, output: &mut Output<'_>) {
         table.row([finding.law.as_str().replace('_', " "), finding.message.clone()]);
     }
     output.table(&table, "");
-    let hidden = check.findings.len().saturating_sub(MAX_SHOWN) as u64 + check.more;
-    if hidden > 0 {
-        output.line(format_args!("and {} more; --json has up to 1,000", text::count(hidden)));
+    say_hidden(check.findings.len(), check.more, output);
+    for loss in check.losses.iter().take(MAX_SHOWN) {
+        output.line(format_args!("known to be lost: {loss}"));
     }
+    say_hidden(check.losses.len(), check.more_losses, output);
     let (rows, sketches) =
         (text::plural(check.rows, "row", "rows"), text::plural(check.sketches, "sketch", "sketches"));
-    let verdict = if check.is_sound() { "sound" } else { "not sound" };
+    let verdict = match (check.is_sound(), check.losses.is_empty()) {
+        (true, true) => "sound",
+        (true, false) => "sound but for what is known to be lost",
+        (false, _) => "not sound",
+    };
     output.line(format_args!("{verdict}: {rows} checked, {sketches} among them"));
     if is_deep {
         output.line(format_args!(
@@ -89,5 +98,12 @@ fn print(check: &Check, is_deep: bool, output: &mut Output<'_>) {
             text::plural(check.second_opinions, "sketch", "sketches"),
             check.largest_difference * 100.0
         ));
+    }
+}
+
+fn say_hidden(kept: usize, more: u64, output: &mut Output<'_>) {
+    let hidden = kept.saturating_sub(MAX_SHOWN) as u64 + more;
+    if hidden > 0 {
+        output.line(format_args!("and {} more; --json has up to 1,000", text::count(hidden)));
     }
 }

@@ -35,7 +35,9 @@ mod problems;
 mod progress;
 mod query;
 mod refusals;
+mod restore;
 mod retention;
+mod salvage;
 mod show;
 mod stats;
 mod table;
@@ -108,6 +110,8 @@ fn execute(command: &Command, context: &Context, output: &mut Output<'_>) -> Res
         Command::Check(args) => check::run(args, context, output),
         Command::Backup(args) => backup::run(args, context, output),
         Command::Retention(args) => retention::run(args, context, output),
+        Command::Restore(args) => restore::run(args, context, output),
+        Command::Salvage(args) => salvage::run(args, context, output),
         Command::Stats(args) => stats::run(args, context, output),
         Command::Completions(args) => completions::run(args, context, output),
     }
@@ -118,6 +122,8 @@ fn explain(failure: Failure, command: &Command, context: &Context) -> Failure {
     let is_without = context.folder.is_none() && failure.is(ErrorKind::Definitions);
     match command {
         Command::Metric(_) | Command::Ping(_) if is_without => failure.advise(" (--definitions DIR)"),
+        // They name the files that they are about.
+        Command::Restore(_) | Command::Salvage(_) => failure,
         // What cannot be written here is the copy.
         Command::Backup(_) if failure.is(ErrorKind::ReadOnly) || failure.is(ErrorKind::StoreFull) => failure,
         _ => failure.of_store(&context.store),

@@ -70,16 +70,22 @@ impl Reader {
 }
 
 /// A file that is removed, unless it got its name.
-struct Unfinished(PathBuf);
+pub(crate) struct Unfinished(PathBuf);
 
 impl Unfinished {
-    fn beside(path: &Path) -> Result<Self, Error> {
+    /// For a file at a place where nothing is yet.
+    pub(crate) fn beside(path: &Path) -> Result<Self, Error> {
         if fs::symlink_metadata(path).is_ok() {
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!("{}: it exists already; name a file that does not", path.display()),
             ));
         }
+        Self::replacing(path)
+    }
+
+    /// For a file at a place where there may be one.
+    pub(crate) fn replacing(path: &Path) -> Result<Self, Error> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
             return Err(Error::new(
@@ -88,6 +94,10 @@ impl Unfinished {
             ));
         }
         sqlite::unfinished_name(path).map(Self)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Gives a copy that is sound its name.

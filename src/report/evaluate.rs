@@ -7,12 +7,12 @@ use std::ops::Range;
 use crate::definition::rule::{Rule, RuleKind};
 use crate::error::{Error, ErrorKind};
 use crate::report::ahead::{Ahead, Wanted};
+use crate::report::asked::{Asked, lost_sketch};
 use crate::report::known::Known;
 use crate::report::query::{Answer, Query, Span, Value};
 use crate::sketch::union::Union;
-use crate::storage::batch::SeriesId;
 use crate::storage::sum::Sum;
-use crate::storage::{self, Extent, Series, Snapshot};
+use crate::storage::{Extent, Series, Snapshot};
 use crate::time::bucket::{Bucket, Day, HOURS_PER_DAY, Hour, SECONDS_PER_DAY, SECONDS_PER_HOUR};
 use crate::time::range::{TimeRange, Unit};
 use crate::time::timestamp::Timestamp;
@@ -52,11 +52,17 @@ impl<'a> Evaluation<'a> {
         if let (true, Some(rule)) = (series.iter().all(Asked::is_unrecorded), query.rules.first()) {
             return Err(unrecorded(rule));
         }
+        let mut extent = known.extent;
+        // Also what was lost is asked for, where nothing else is.
+        for day in series.iter().flat_map(Asked::damaged_days) {
+            extent.days =
+                Some(extent.days.map_or((day, day), |(first, last)| (first.min(day), last.max(day))));
+        }
         Ok(Self {
             snapshot: known.snapshot,
             kind,
             series,
-            extent: known.extent,
+            extent,
             now: query.as_of.unwrap_or(clock_now),
             clock_now,
             as_of: query.as_of.filter(|as_of| *as_of < clock_now),
@@ -180,6 +186,9 @@ impl<'a> Evaluation<'a> {
         }
         let mut total = self.nothing();
         for series in &self.series {
+            if self.kind != RuleKind::Unique {
+                series.refuse_lost(Bucket::ALL_TIME)?;
+            }
             match &mut total {
                 Total::Count(count) => {
                     if !ahead.add_counts(count, series.id, None) {
@@ -236,6 +245,9 @@ impl<'a> Evaluation<'a> {
             let (hours, days) = held.hours_and_days();
             self.refuse_removed(range, &hours, &days)?;
             for series in &self.series {
+                if self.kind != RuleKind::Unique {
+                    series.refuse_lost_within(&hours, &days)?;
+                }
                 for hour in &hours {
                     self.add(&mut total, series, Bucket::hour(*hour))?;
                 }
@@ -355,50 +367,6 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// The series of one rule, and the property whose values a per-value rule tells apart.
-struct Asked {
-    id: SeriesId,
-    recorded: Vec<storage::Span>,
-    damaged: Vec<storage::Damage>,
-    property: String,
-}
-
-impl Asked {
-    /// What was set aside cannot be in an answer, which would then be too small.
-    fn refuse_damaged(&self, bucket: Bucket, which: impl Fn() -> String) -> Result<(), Error> {
-        let is_lost = |damage: &storage::Damage| match bucket {
-            Bucket::ALL_TIME => !damage.is_united,
-            bucket => damage.bucket == bucket.number(),
-        };
-        if self.damaged.iter().any(is_lost) {
-            return Err(lost_sketch(self.id, &which(), "it was set aside"));
-        }
-        Ok(())
-    }
-
-    /// Whether no program tracked its event and no import had it: alone it has no answer, beside others it makes theirs partial.
-    fn is_unrecorded(&self) -> bool {
-        self.recorded.is_empty()
-    }
-
-    /// When it was first recorded.
-    fn first(&self) -> Timestamp {
-        self.recorded.first().map_or(Timestamp::EPOCH, |span| span.since)
-    }
-
-    /// Since when it was recorded without a gap until `end`, or if it was not, when the last span before it began.
-    fn since(&self, end: Timestamp) -> Timestamp {
-        let before = self.recorded.iter().rfind(|span| span.since < end);
-        before.map_or_else(|| self.first(), |span| span.since)
-    }
-
-    /// Whether it was recorded throughout.
-    fn covers(&self, from: Timestamp, end: Timestamp) -> bool {
-        let within = |span: &storage::Span| span.since <= from && span.until.is_none_or(|until| until >= end);
-        self.recorded.iter().any(within)
-    }
-}
-
 /// A running total of one kind.
 enum Total<'a> {
     Count(u64),
@@ -414,17 +382,6 @@ fn unrecorded(rule: &Rule) -> Error {
         format!(
             "nobody has recorded `{}` yet: its definition is known, but no program tracked its event and no import had it",
             rule.key()
-        ),
-    )
-}
-
-#[cold]
-fn lost_sketch(series: SeriesId, which: &str, how: &str) -> Error {
-    Error::new(
-        ErrorKind::StoreDamaged,
-        format!(
-            "the sketch {which} of series {} is damaged: {how}; its uniques are lost, totals and other days are not",
-            series.0
         ),
     )
 }

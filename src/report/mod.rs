@@ -2,6 +2,7 @@
 
 pub(crate) mod activity;
 mod ahead;
+mod asked;
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod compare;

@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod disabled;
 pub(crate) mod mark;
 pub(crate) mod retention;
+pub(crate) mod salvaged;
 #[cfg(not(headcount_schedules))]
 pub(crate) mod sqlite;
 pub(crate) mod sum;

@@ -84,15 +84,16 @@ Examples:
 
 pub(super) const CHECK_HELP: &str = "\
 Hours must add up to days, days to all time, the totals of all events to what the ledger says is stored; sketches of days must \
-be in those of all time. Exits with 5 if something is wrong.
+be in those of all time. Exits with 5 if something is wrong. A store that is not sound is replaced by a backup (`restore`), or by \
+what can be read of it (`salvage`).
 
 Examples:
   {program} check
   {program} check --deep --json";
 
 pub(super) const BACKUP_HELP: &str = "\
-The copy is of one moment, compact and complete in itself; other programs may go on writing. To restore it, stop them and \
-put it in the place of the store; remove the files of the old store that end in -wal and -shm.
+The copy is of one moment, compact and complete in itself; other programs may go on writing. `restore` puts it in the place of \
+the store.
 
 Example:
   {program} backup /backups/usage-2026-11-22.db";
@@ -106,6 +107,24 @@ Examples:
   {program} retention
   {program} retention --hours 100d --days 1200d
   {program} retention --size 2GB --now";
+
+pub(super) const RESTORE_HELP: &str = "\
+The backup is copied beside the place of the store, and the copy is checked, before anything else happens. A store that is there \
+stays, unless --replace sets it aside, with its log; nothing is deleted. Stop the programs that use it first, or restart them \
+afterwards: until then they say that their store was replaced.
+
+Examples:
+  {program} restore /backups/usage-2026-11-22.db
+  {program} restore /backups/usage-2026-11-22.db --replace --store usage.db";
+
+pub(super) const SALVAGE_HELP: &str = "\
+Stop the programs that use the store first. The damaged file and its log stay as they are. What was lost of hours, days or all \
+time is made again from the others where they say what it was; a damaged sketch costs the uniques of its day. What is lost for \
+good is listed, and answers that would need it say so.
+
+Examples:
+  {program} salvage usage.db salvaged.db
+  {program} restore salvaged.db --replace --store usage.db";
 
 pub(super) const COMPLETIONS_HELP: &str = "\
 Examples:

@@ -17,7 +17,7 @@ use crate::{FilterValue, Timestamp, Unit, Window};
 use help::{
     BACKUP_HELP, CHECK_HELP, COMPLETIONS_HELP, DEFINITIONS_CHECK_HELP, DEMO_HELP, IMPORT_HELP, MARK_HELP,
     METRIC_GET_HELP, METRIC_LIST_HELP, METRIC_SHOW_HELP, PING_PREVIEW_HELP, PROGRAM_HELP, QUERY_HELP,
-    RETENTION_HELP, STATS_HELP,
+    RESTORE_HELP, RETENTION_HELP, SALVAGE_HELP, STATS_HELP,
 };
 pub(super) use retention::{Limit, RetentionArgs};
 pub(super) use values::Earlier;
@@ -79,6 +79,12 @@ pub(super) enum Command {
     /// Copies the store to a new file while it is in use, and checks the copy
     #[command(after_help = BACKUP_HELP)]
     Backup(BackupArgs),
+    /// Puts a copy of a backup in the place of the store
+    #[command(after_help = RESTORE_HELP)]
+    Restore(RestoreArgs),
+    /// Writes what can be read of a damaged store into a new one
+    #[command(after_help = SALVAGE_HELP)]
+    Salvage(SalvageArgs),
     /// Says for how long hours and days are kept and how large the file may get, or changes it
     #[command(after_help = RETENTION_HELP)]
     Retention(RetentionArgs),
@@ -230,6 +236,26 @@ pub(super) struct BackupArgs {
     /// The new file; nothing may stand there yet
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// The backup; it stays as it is
+    #[arg(value_name = "BACKUP")]
+    pub(super) backup: PathBuf,
+    /// Set a store that is there aside, under a name with the time in it
+    #[arg(long)]
+    pub(super) replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SalvageArgs {
+    /// The damaged store; it stays as it is
+    #[arg(value_name = "DAMAGED")]
+    pub(super) damaged: PathBuf,
+    /// The new store; nothing may stand there yet
+    #[arg(value_name = "NEW")]
+    pub(super) new: PathBuf,
 }
 
 #[derive(Debug, Args)]

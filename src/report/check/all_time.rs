@@ -1,6 +1,6 @@
 //! The check of what has no day: the rows of all time against those of all days, and the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::definition::rule::RuleKind;
 use crate::error::Error;
@@ -9,7 +9,7 @@ use crate::report::check::days::Checking;
 use crate::report::check::parts::Tally;
 use crate::sketch::Sketch;
 use crate::storage::batch::SeriesId;
-use crate::time::bucket::Bucket;
+use crate::time::bucket::{Bucket, Granularity};
 
 const WHEN: &str = "all time";
 const OF_DAYS: &str = "the days";
@@ -27,8 +27,22 @@ impl Checking<'_> {
             let count = self.tally(series, count, WHEN);
             wholes.insert(series, count);
         }
+        // Also of days that have no rows any more.
+        for (series, _) in self.lost.iter().filter(|(_, bucket)| *bucket >= Granularity::Day.first().number())
+        {
+            self.counts.entry(*series).or_default().add(Tally::UNKNOWN);
+            self.sums.entry(*series).or_default().add(None);
+        }
+        let is_lost = |lost: &BTreeSet<_>, series| lost.contains(&(series, Bucket::ALL_TIME.number()));
+        for series in self.totals.values().filter(|series| is_lost(&self.lost, **series)) {
+            wholes.insert(*series, Tally::UNKNOWN);
+        }
         if are_all_kept {
-            let parts = std::mem::take(&mut self.counts);
+            let mut parts = std::mem::take(&mut self.counts);
+            parts.retain(|series, _| !is_lost(&self.lost, *series));
+            wholes.retain(|series, _| {
+                !is_lost(&self.lost, *series) || self.totals.values().any(|total| total == series)
+            });
             self.compare(&parts, &wholes, OF_DAYS, WHEN);
         }
         self.check_ledger(&wholes)?;
@@ -37,24 +51,26 @@ impl Checking<'_> {
         for (series, sum) in sums {
             let sum = self.sound_sum(series, sum, WHEN);
             let parts = self.sums.remove(&series).unwrap_or_default();
-            if are_all_kept && parts.differ_from(sum) {
+            if are_all_kept && !is_lost(&self.lost, series) && parts.differ_from(sum) {
                 self.unlike(series, parts, sum.unwrap_or_default().value(), OF_DAYS, WHEN);
             }
         }
         for (series, parts) in std::mem::take(&mut self.sums) {
-            self.unlike(series, parts, "none", OF_DAYS, WHEN);
+            if parts.are_known() {
+                self.unlike(series, parts, "none", OF_DAYS, WHEN);
+            }
         }
         let mut values = Vec::new();
         snapshot.values(all_time.clone(), &mut |series, value, count| values.push((series, value, count)))?;
         for (series, value, count) in values {
             let whole = self.met_value(series, value, count, WHEN);
             let part = self.values.remove(&(series, value)).unwrap_or_default();
-            if are_all_kept && part.differs_from(whole) {
+            if are_all_kept && !self.set_aside.contains(&series) && part.differs_from(whole) {
                 self.unlike(series, part, whole, &format!("the days of value {value}"), WHEN);
             }
         }
         for ((series, value), part) in std::mem::take(&mut self.values) {
-            if part.differs_from(Tally::default()) {
+            if !self.set_aside.contains(&series) && part.differs_from(Tally::default()) {
                 self.unlike(series, part, "none", &format!("the days of value {value}"), WHEN);
             }
         }

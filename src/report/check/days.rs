@@ -11,7 +11,7 @@ use crate::storage::Snapshot;
 use crate::storage::batch::SeriesId;
 use crate::storage::sum::Sum;
 use crate::storage::survey::KeyedSeries;
-use crate::time::bucket::{Bucket, Day};
+use crate::time::bucket::{Bucket, Day, Granularity, Hour};
 
 /// More distinct ones than events, by so many standard errors, are no chance.
 const MANY_ERRORS: f64 = 6.0;
@@ -25,6 +25,8 @@ pub(super) struct Checking<'a> {
     pub(super) totals: HashMap<String, SeriesId>,
     /// Series of which some sketch was set aside: all time may have what no day has.
     pub(super) set_aside: BTreeSet<SeriesId>,
+    /// Buckets whose numbers were lost, but for sketches: no law holds for them.
+    pub(super) lost: BTreeSet<(SeriesId, i64)>,
     /// The values that have names, less those that were met.
     pub(super) unmet: BTreeSet<(SeriesId, i64)>,
     pub(super) named: BTreeSet<(SeriesId, i64)>,
@@ -62,6 +64,7 @@ impl<'a> Checking<'a> {
             series: HashMap::new(),
             totals: HashMap::new(),
             set_aside: BTreeSet::new(),
+            lost: BTreeSet::new(),
             unmet: BTreeSet::new(),
             named: BTreeSet::new(),
             nameless: BTreeMap::new(),
@@ -106,6 +109,21 @@ impl<'a> Checking<'a> {
         stray.or_insert_with(|| Stray { rows: 0, first: when.to_owned() }).rows += 1;
     }
 
+    /// Of which series hours of the day were lost, or the day itself.
+    fn lost_of(&self, day: Day) -> Vec<(SeriesId, Granularity)> {
+        let (bucket, next) = (Bucket::day(day).number(), day.next().first_hour());
+        let hours = Bucket::hour(day.first_hour()).number()..Bucket::hour(next).number();
+        let of_day = |(series, lost): &(SeriesId, i64)| {
+            let granularity = match *lost {
+                lost if lost == bucket => Granularity::Day,
+                lost if hours.contains(&lost) => Granularity::Hour,
+                _ => return None,
+            };
+            Some((*series, granularity))
+        };
+        self.lost.iter().filter_map(of_day).collect()
+    }
+
     fn hours_are_kept(&self, day: Day) -> Result<bool, Error> {
         Ok(self.snapshot.extent()?.kept_from.0 <= day.first_hour().index())
     }
@@ -130,7 +148,13 @@ impl<'a> Checking<'a> {
             self.met(series, RuleKind::Count, &when);
             let count = self.tally(series, count, &when);
             by_day.insert(series, count);
-            self.counts.entry(series).or_default().add(count);
+        }
+        for (series, lost) in self.lost_of(day) {
+            let unknown = if lost == Granularity::Day { &mut by_day } else { &mut by_hour };
+            unknown.insert(series, Tally::UNKNOWN);
+        }
+        for (series, count) in &by_day {
+            self.counts.entry(*series).or_default().add(*count);
         }
         if self.hours_are_kept(day)? {
             self.compare(&by_hour, &by_day, &of_hours, "the day");
@@ -235,6 +259,12 @@ impl<'a> Checking<'a> {
             by_hour.entry(series).or_default().add(sum);
         }
         let are_kept = self.hours_are_kept(day)?;
+        for (series, lost) in self.lost_of(day) {
+            by_hour.entry(series).or_default().add(None);
+            if lost == Granularity::Day {
+                self.sums.entry(series).or_default().add(None);
+            }
+        }
         for (series, sum) in days {
             let sum = self.sound_sum(series, sum, &when);
             self.sums.entry(series).or_default().add(sum);
@@ -244,7 +274,9 @@ impl<'a> Checking<'a> {
             }
         }
         for (series, parts) in by_hour {
-            self.unlike(series, parts, "none", &of_hours, "the day");
+            if parts.are_known() {
+                self.unlike(series, parts, "none", &of_hours, "the day");
+            }
         }
         Ok(())
     }
@@ -272,7 +304,8 @@ impl<'a> Checking<'a> {
             by_series.entry(series).or_default().add(count);
         }
         for (series, count) in by_series {
-            if count.exceeds(self.total(series, totals)) {
+            let is_lost = self.lost.contains(&(series, Bucket::day(day).number()));
+            if !is_lost && count.exceeds(self.total(series, totals)) {
                 self.exceeding(series, format_args!("{count} of {when} by value"), totals);
             }
         }
@@ -371,6 +404,11 @@ fn names_of(day: Day) -> (String, String) {
 pub(super) fn name_of(bucket: i64) -> String {
     if bucket == Bucket::ALL_TIME.number() {
         return "all time".to_owned();
+    }
+    let first_hour = Bucket::hour(Hour::from_index(0)).number();
+    if let Ok(hour) = u32::try_from(bucket - first_hour) {
+        let start = Hour::from_index(hour).start().to_string();
+        return format!("the hour {}", start.chars().take("2026-11-22T10".len()).collect::<String>());
     }
     let day = u32::try_from(bucket - Bucket::day(Day::from_index(0)).number());
     day.map_or_else(|_| format!("bucket {bucket}"), |day| names_of(Day::from_index(day)).0)

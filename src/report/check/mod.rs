@@ -47,6 +47,11 @@ pub struct Check {
     pub findings: Vec<Finding>,
     /// How many more things are wrong.
     pub more: u64,
+    /// What is known to be lost, the first 1,000: sketches that were set aside, and what was lost when the store was salvaged. It is
+    /// no new damage: answers that would need it fail, all others are whole, and a backup of the store has the same.
+    pub losses: Vec<String>,
+    /// How many more things are known to be lost.
+    pub more_losses: u64,
     /// Rows of counts, sums, values and sketches that were looked at.
     pub rows: u64,
     /// Sketches among them.
@@ -86,7 +91,7 @@ pub enum Law {
 }
 
 impl Check {
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong, but for losses that are known.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.findings.is_empty()
@@ -97,6 +102,14 @@ impl Check {
             self.findings.push(Finding { law, message: message.to_string() });
         } else {
             self.more += 1;
+        }
+    }
+
+    fn note(&mut self, loss: impl fmt::Display) {
+        if self.losses.len() < MAX_FINDINGS {
+            self.losses.push(loss.to_string());
+        } else {
+            self.more_losses += 1;
         }
     }
 }

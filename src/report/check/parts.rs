@@ -80,6 +80,10 @@ impl Parts {
         self.size += sum.value().abs();
     }
 
+    pub(super) fn are_known(self) -> bool {
+        !self.is_unknown
+    }
+
     /// Nothing follows from a sum that went beyond the largest double, or from a row that is none.
     pub(super) fn differ_from(self, whole: Option<Sum>) -> bool {
         whole.is_some_and(|whole| {

@@ -68,10 +68,13 @@ impl Checking<'_> {
         let place = format!("series `{}`", series.key);
         for damage in stored.damaged {
             self.set_aside.insert(series.id);
-            self.check.find(
-                Law::Checksum,
-                format_args!("{place}: the sketch of {} was damaged and set aside", name_of(damage.bucket)),
-            );
+            let when = name_of(damage.bucket);
+            if kind == RuleKind::Unique {
+                self.check.note(format_args!("{place}: the sketch of {when} was damaged and set aside"));
+            } else {
+                self.lost.insert((series.id, damage.bucket));
+                self.check.note(format_args!("{place}: {when} was lost when the store was salvaged"));
+            }
         }
         let is_backward = |span: &Span| span.until.is_some_and(|until| until < span.since);
         let overlaps = stored.recorded.windows(2).any(|pair| match pair {

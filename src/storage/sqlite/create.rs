@@ -15,7 +15,7 @@ use crate::time::bucket::Granularity;
 use crate::time::timestamp::Timestamp;
 
 /// What SQLite keeps beside a file in use.
-const BESIDE: [&str; 2] = ["-wal", "-shm"];
+pub(super) const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
 /// Builds the store under a name of its own and gives it its place: of several processes that do so at once one wins,
 /// and no process ever sees half a store. The folder is synced, else a power cut could bring the old state back.
@@ -39,6 +39,16 @@ fn put_in_place(unfinished: &Path, path: &Path) -> Result<(), Error> {
     if path.exists() {
         return Ok(());
     }
+    set_orphans_aside(path)?;
+    match std::fs::hard_link(unfinished, path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(io("creating the store", path, &error)),
+    }
+}
+
+/// Gives what is left of a store that is gone other names.
+pub(super) fn set_orphans_aside(path: &Path) -> Result<(), Error> {
     for suffix in BESIDE {
         let mut orphan = path.as_os_str().to_owned();
         orphan.push(suffix);
@@ -53,15 +63,11 @@ fn put_in_place(unfinished: &Path, path: &Path) -> Result<(), Error> {
             Err(error) => return Err(io("setting aside what is left of a store that is gone", path, &error)),
         }
     }
-    match std::fs::hard_link(unfinished, path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(io("creating the store", path, &error)),
-    }
+    Ok(())
 }
 
 /// Held while a store is put in its place; a process that ends lets go of it. File systems without locks do without.
-fn lock_folder(of: &Path) -> Result<Option<File>, Error> {
+pub(super) fn lock_folder(of: &Path) -> Result<Option<File>, Error> {
     let folder = File::open(folder_of(of)).map_err(|error| uncreatable(of, &error))?;
     for tries in 0.. {
         match folder.try_lock() {
@@ -74,7 +80,7 @@ fn lock_folder(of: &Path) -> Result<Option<File>, Error> {
     Err(Error::new(ErrorKind::StoreBusy, "another process is creating the store; try again when it is done"))
 }
 
-fn create_at(path: &Path, now: Timestamp) -> Result<(), Error> {
+pub(super) fn create_at(path: &Path, now: Timestamp) -> Result<(), Error> {
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)

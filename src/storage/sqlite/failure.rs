@@ -28,7 +28,7 @@ pub(crate) fn failed(doing: &str, error: rusqlite::Error) -> Error {
         // Without a code it is a row that does not decode: a value of a type that this crate never writes.
         Some(ErrorCode::DatabaseCorrupt) | None => (
             ErrorKind::StoreDamaged,
-            format!("the store is damaged; keep the file and restore a backup ({doing}: {error})"),
+            format!("the store is damaged; restore a backup, or salvage what can be read ({doing}: {error})"),
         ),
         Some(_) => (ErrorKind::Io, format!("SQLite failed in {doing}: {error}; check the disk")),
     };
@@ -40,7 +40,7 @@ pub(crate) fn failed(doing: &str, error: rusqlite::Error) -> Error {
 pub(crate) fn damaged(what: impl std::fmt::Display) -> Error {
     Error::new(
         ErrorKind::StoreDamaged,
-        format!("the store is damaged: {what}; keep the file and restore a backup"),
+        format!("the store is damaged: {what}; restore a backup, or salvage what can be read"),
     )
 }
 

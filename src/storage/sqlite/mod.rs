@@ -5,14 +5,18 @@ mod copy;
 mod create;
 mod failure;
 mod identity;
+mod log;
 mod marks;
 mod migrate;
 mod open;
 mod reader;
+mod replace;
 mod reserve;
 mod retention;
+pub(crate) mod salvage;
 mod schema;
 mod sketches;
+mod sources;
 mod spans;
 mod survey;
 mod writer;
@@ -27,6 +31,7 @@ pub(crate) use connection::SharedConnection;
 pub(crate) use copy::{link_into_place, unfinished_name};
 pub(crate) use open::random;
 pub(crate) use reader::SqliteReader;
+pub(crate) use replace::put;
 pub(crate) use writer::SqliteWriter;
 
 /// Opens a store for writing, creating it when there is none, with a connection of its own for reading.

@@ -14,6 +14,7 @@ use crate::storage::retention::Retained;
 use crate::storage::sqlite::SharedConnection;
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::identity::Identity;
+use crate::storage::sqlite::replace::leave_log;
 use crate::storage::sqlite::schema::{kind_code, kind_of};
 use crate::storage::sqlite::{copy, marks, retention};
 use crate::storage::sum::Sum;
@@ -37,6 +38,14 @@ impl SqliteReader {
 
     fn refuse_replaced(&self) -> Result<(), Error> {
         self.identity.as_ref().map_or(Ok(()), Identity::check)
+    }
+}
+
+impl Drop for SqliteReader {
+    fn drop(&mut self) {
+        if self.refuse_replaced().is_err() {
+            leave_log(&self.connection.lock());
+        }
     }
 }
 
@@ -109,8 +118,12 @@ const SELECT_CURSOR: &str = "SELECT united_bucket, united_series FROM store";
 const SELECT_NEXT_BUCKET: &str = "SELECT min(bucket) FROM sketches WHERE bucket > ?1 AND bucket < ?2";
 /// Each end of the table is one seek.
 const SELECT_EXTENT: &str = "SELECT committed, hours_from, days_from,
-     (SELECT bucket FROM counts WHERE bucket >= ?1 AND bucket < ?2 ORDER BY bucket LIMIT 1),
-     (SELECT bucket FROM counts WHERE bucket >= ?1 AND bucket < ?2 ORDER BY bucket DESC LIMIT 1) FROM store";
+     (SELECT min(bucket) FROM (
+         SELECT * FROM (SELECT bucket FROM counts WHERE bucket >= ?1 AND bucket < ?2 ORDER BY bucket LIMIT 1)
+         UNION ALL SELECT min(bucket) FROM damaged WHERE bucket >= ?1 AND bucket < ?2)),
+     (SELECT max(bucket) FROM (
+         SELECT * FROM (SELECT bucket FROM counts WHERE bucket >= ?1 AND bucket < ?2 ORDER BY bucket DESC LIMIT 1)
+         UNION ALL SELECT max(bucket) FROM damaged WHERE bucket >= ?1 AND bucket < ?2)) FROM store";
 const SELECT_DEFINITIONS: &str = "SELECT definitions, recorded FROM store";
 const SELECT_SOURCE: &str = "SELECT offset, digest, lines, accepted, latest FROM sources WHERE name = ?1";
 const SELECT_SOURCES: &str = "SELECT offset, digest, lines, accepted, latest, name FROM sources ORDER BY seen DESC, name DESC LIMIT ?1";
@@ -282,6 +295,10 @@ impl Snapshot for Moment<'_> {
         while let Some(Some(next)) =
             self.one(SELECT_NEXT_BUCKET, params![last, end], |row| row.get::<_, Option<i64>>(0))?
         {
+            // Rows that are out of order must not lead back.
+            if next <= last {
+                return Err(damaged("rows are out of order"));
+            }
             buckets.push(next);
             last = next;
         }

@@ -1,12 +1,14 @@
 //! Looking through a whole SQLite store.
 
 use std::ops::Range;
+use std::path::Path;
 
 use rusqlite::{Connection, Row, params};
 
 use crate::error::{Error, ErrorKind};
 use crate::storage::batch::SeriesId;
 use crate::storage::sqlite::failure::{During, damaged};
+use crate::storage::sqlite::log;
 use crate::storage::sqlite::reader::Moment;
 use crate::storage::sqlite::schema::{is_reserved_kind, kind_of};
 use crate::storage::sum::Sum;
@@ -165,9 +167,18 @@ impl Survey for Moment<'_> {
     }
 
     fn faults(&self) -> Result<Vec<String>, Error> {
-        let faults = self.page_faults()?;
+        let mut faults = self.page_faults()?;
         // What is damaged is so again, and what the disk did not give then has its reason or comes.
-        if faults.iter().any(|fault| is_perhaps_unread(fault)) { self.page_faults() } else { Ok(faults) }
+        if faults.iter().any(|fault| is_perhaps_unread(fault)) {
+            faults = self.page_faults()?;
+        }
+        let log = self.connection.path().filter(|path| !path.is_empty()).map(|path| format!("{path}-wal"));
+        if let Some(Ok(Some(page))) = log.map(|log| log::damaged_page(Path::new(&log))) {
+            faults.push(format!(
+                "the log (-wal) is damaged in its page {page}: the commits from there on are lost"
+            ));
+        }
+        Ok(faults)
     }
 
     fn counts(&self, buckets: Range<Bucket>, visit: &mut dyn FnMut(SeriesId, i64)) -> Result<(), Error> {

@@ -6,15 +6,16 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::definition::rule::Rule;
 use crate::error::{Error, ErrorKind};
-use crate::storage::batch::{Batch, Continued, LedgerEntry, SeriesId, SourceAdvance, ValueName};
+use crate::storage::batch::{Batch, LedgerEntry, SeriesId, ValueName};
 use crate::storage::retention::Retention;
 use crate::storage::sqlite::SharedConnection;
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::identity::Identity;
+use crate::storage::sqlite::replace::leave_log;
 use crate::storage::sqlite::reserve::Reserve;
 use crate::storage::sqlite::retention::Piece;
 use crate::storage::sqlite::schema::kind_code;
-use crate::storage::sqlite::{marks, migrate, retention, sketches, spans};
+use crate::storage::sqlite::{marks, migrate, retention, sketches, sources, spans};
 use crate::storage::sum::Sum;
 use crate::storage::{Commit, MAX_VALUES_PER_SERIES, OVERFLOW_VALUE, Pass, Recording, Writer};
 use crate::time::bucket::{Bucket, Day, Hour};
@@ -79,6 +80,14 @@ impl SqliteWriter {
         // It may have lost it meanwhile, and what was written would not be found.
         identity.check()?;
         Ok(done)
+    }
+}
+
+impl Drop for SqliteWriter {
+    fn drop(&mut self) {
+        if self.file.as_ref().is_some_and(|file| file.identity.check().is_err()) {
+            leave_log(&self.connection.lock());
+        }
     }
 }
 
@@ -171,13 +180,13 @@ fn commit(connection: &mut Connection, batch: &Batch) -> Result<Commit, Error> {
         return Ok(Commit::Repeated);
     }
     if let Some(continued) = &batch.continued
-        && !continue_source(&transaction, continued)?
+        && !sources::continue_under(&transaction, continued)?
     {
         return Ok(Commit::Overtaken);
     }
     if let Some(source) = &batch.source
         && source.is_kept
-        && !advance_source(&transaction, source, batch.cut_at)?
+        && !sources::advance(&transaction, source, batch.cut_at)?
     {
         return Ok(Commit::Overtaken);
     }
@@ -253,7 +262,7 @@ fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Error> {
 }
 
 /// Counts are u64 in memory and i64 in the file; both stop at the file's largest.
-fn stored_count(count: u64) -> i64 {
+pub(super) fn stored_count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -279,56 +288,6 @@ fn is_repeated(transaction: &Transaction<'_>, batch: &Batch) -> Result<bool, Err
         })
         .during("advancing the producer")?;
     Ok(false)
-}
-
-const SELECT_OFFSET: &str = "SELECT offset FROM sources WHERE name = ?1";
-const ADVANCE_SOURCE: &str = "INSERT INTO sources (name, offset, digest, lines, accepted, latest, seen)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-     ON CONFLICT (name) DO UPDATE SET offset = excluded.offset, digest = excluded.digest,
-         lines = excluded.lines, accepted = excluded.accepted, latest = excluded.latest,
-         seen = excluded.seen";
-
-fn advance_source(
-    transaction: &Transaction<'_>,
-    source: &SourceAdvance,
-    now: Timestamp,
-) -> Result<bool, Error> {
-    let known: Option<i64> = transaction
-        .prepare_cached(SELECT_OFFSET)
-        .and_then(|mut select| select.query_row(params![source.name], |row| row.get(0)).optional())
-        .during("reading the source")?;
-    if known.unwrap_or(0) != stored_count(source.expected_offset) {
-        return Ok(false);
-    }
-    let state = &source.state;
-    transaction
-        .prepare_cached(ADVANCE_SOURCE)
-        .and_then(|mut advance| {
-            advance.execute(params![
-                source.name,
-                stored_count(state.offset),
-                state.digest.as_slice(),
-                stored_count(state.lines),
-                stored_count(state.accepted),
-                state.latest.map(Timestamp::unix_seconds),
-                now.unix_seconds()
-            ])
-        })
-        .during("advancing the source")?;
-    Ok(true)
-}
-
-const RENAME_SOURCE: &str = "UPDATE OR IGNORE sources SET name = ?2 WHERE name = ?1";
-const COPY_SOURCE: &str =
-    "INSERT OR IGNORE INTO sources (name, offset, digest, lines, accepted, latest, seen)
-     SELECT ?2, offset, digest, lines, accepted, latest, seen FROM sources WHERE name = ?1";
-
-fn continue_source(transaction: &Transaction<'_>, continued: &Continued) -> Result<bool, Error> {
-    let sql = if continued.is_kept { COPY_SOURCE } else { RENAME_SOURCE };
-    let rows = transaction
-        .execute(sql, params![continued.from, continued.to])
-        .during("continuing a source under another name")?;
-    Ok(rows == 1)
 }
 
 /// An overflow would silently turn the column into a double, so the sum stops at the largest count.

@@ -1,5 +1,8 @@
 //! Upkeep: what is written to a store besides events, without tracking any.
 
+pub(crate) mod restore;
+pub(crate) mod salvage;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
