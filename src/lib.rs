@@ -36,10 +36,10 @@
 //! | call | waits |
 //! |---|---|
 //! | [`Tracker::track`], [`Tracker::try_track`] | for nothing but short locks; with [`Overflow::Wait`] for room in a full queue, up to its limit; in [`Mode::Inline`] for flushes and, when memory is full, the disk |
-//! | [`Tracker::event`], [`Store::tracker`], [`Store::stats`] | for nothing but short locks |
+//! | [`Tracker::event`], [`Store::tracker`], [`Store::stats`], [`Store::health`] | for nothing but short locks |
 //! | [`Store::flush`] | for the disk |
 //! | [`Store::close`], dropping the last [`Store`] | for the disk, up to 30 and up to 5 seconds |
-//! | [`Builder::open`], [`Store::import`] | for the disk and the input |
+//! | [`Builder::open`], [`Builder::open_or_disabled`], [`Store::import`], [`Upkeep`] | for the disk and the input |
 //! | answers: [`Store::value`], [`Store::series`], [`Store::metric`], all of [`Reader`] | for other answers of the same reader, and for the disk when the system has not cached the file |
 //!
 //! What waits for the disk also waits for another process that writes the file, 10 seconds a transaction; then it fails with
