@@ -11,8 +11,12 @@ const PAGE_BYTES: usize = 4_096;
 /// The last bit of the first word says in which order bytes make the words of checksums.
 const MAGIC: u32 = 0x377f_0682;
 
-/// Finds a page that does not have its checksum before the end of a commit that has all of them: what a power cut leaves ends with
-/// the last commit. Returns the number of the page, from 1; `None` also where there is no log, or it begins anew meanwhile.
+/// A commit is written only when the one before is synced; so a power cut may tear the last one, in any order of its pages, and behind a
+/// page that it tore stands the end of one commit at the most.
+const ENDS_BEHIND_DAMAGE: u32 = 2;
+
+/// Finds a page that does not have its checksum and was synced, as later commits show. Returns the number of the page, from 1; `None` also
+/// where there is no log, or it begins anew meanwhile.
 pub(crate) fn damaged_page(log: &Path) -> std::io::Result<Option<u64>> {
     let read_header = || -> std::io::Result<[u8; HEADER_BYTES]> {
         let mut header = [0; HEADER_BYTES];
@@ -32,7 +36,7 @@ pub(crate) fn damaged_page(log: &Path) -> std::io::Result<Option<u64>> {
     reader.read_exact(&mut [0; HEADER_BYTES])?;
     let mut frame = vec![0; FRAME_HEADER_BYTES + PAGE_BYTES];
     let mut number = 0;
-    let mut found = None;
+    let mut ends_behind = 0;
     while reader.read_exact(&mut frame).is_ok() {
         number += 1;
         let own = [word(&frame, 16, true), word(&frame, 20, true)];
@@ -48,11 +52,12 @@ pub(crate) fn damaged_page(log: &Path) -> std::io::Result<Option<u64>> {
         match (is_whole, broken) {
             (false, None) => broken = Some(number),
             // The last page of a commit has the size of the file in its head.
-            (true, Some(_)) if word(&frame, 4, true) > 0 => found = broken,
+            (true, Some(_)) if word(&frame, 4, true) > 0 => ends_behind += 1,
             _ => {}
         }
     }
-    Ok(found.filter(|_| read_header().is_ok_and(|now| now == header)))
+    let was_synced = ends_behind >= ENDS_BEHIND_DAMAGE;
+    Ok(broken.filter(|_| was_synced && read_header().is_ok_and(|now| now == header)))
 }
 
 fn word(bytes: &[u8], at: usize, is_big: bool) -> u32 {
