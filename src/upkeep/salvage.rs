@@ -27,6 +27,7 @@ use crate::upkeep::Upkeep;
 /// # let store = Store::builder(&damaged).definitions(definitions).open()?;
 /// # store.tracker().track(Event::new("page_viewed"));
 /// # store.close()?;
+/// # drop(store);
 /// let salvaged = Upkeep::salvage(&damaged, &new)?;
 /// assert!(salvaged.losses.is_empty() && salvaged.check.is_sound());
 /// assert_eq!(Reader::open(&new)?.value(&Query::total("page_viewed"))?.count(), Some(1));
