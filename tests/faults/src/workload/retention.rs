@@ -88,7 +88,7 @@ fn by_age() -> Retention {
 
 /// What happened before there was retention.
 fn old() -> Vec<Seen> {
-    let days_back = |number: usize| (OLD_BATCHES - number) as i64 * DAYS_APART;
+    let days_back = |number: usize| i64::try_from(OLD_BATCHES - number).unwrap_or(0) * DAYS_APART;
     let of = |number: usize| {
         model::batch(number).into_iter().map(move |seen| Seen {
             at: seen.at - days_back(number) * DAY_SECONDS - (model::time_of(number) - model::START),
@@ -155,7 +155,7 @@ fn removed_in_time(folder: &Path, steps: usize, is_all: bool) -> Result<(), Stri
     }
     let oldest = old().iter().map(|seen| seen.at / DAY_SECONDS).filter(|day| *day < due.1 - 1).max();
     if is_all && oldest.is_some_and(|oldest| kept.1 <= oldest) {
-        return Err(format!("days from {:?} on are kept, and those before {due:?} were to go", kept));
+        return Err(format!("days from {kept:?} on are kept, and those before {due:?} were to go"));
     }
     Ok(())
 }
