@@ -10,7 +10,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use headcount::{
@@ -35,6 +35,13 @@ fn builder(path: &Path, clock: &ManualClock) -> Builder {
         .record(Rule::unique("viewed", "user"))
         .record(Rule::sum("viewed"))
         .record(Rule::per_value("viewed", "label"))
+}
+
+/// A place for a store, and a clock at noon of the first day of 2026.
+fn new_year() -> (tempfile::TempDir, PathBuf, ManualClock) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("usage.db");
+    (folder, path, ManualClock::new(at("2026-01-01T12:00:00Z")))
 }
 
 /// What all days had, without a sketch or a bucket.
@@ -115,9 +122,7 @@ fn day_of(time: Timestamp) -> i64 {
 
 #[test]
 fn hours_go_then_days_and_all_time_stays() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("usage.db");
-    let clock = ManualClock::new(at("2026-01-01T12:00:00Z"));
+    let (_folder, path, clock) = new_year();
     let retention = Retention::everything().hours_for_days(20).days_for_days(60);
     let store = builder(&path, &clock).retention(retention).open().unwrap();
     let (mut truth, mut chance) = (Truth::default(), Chance::new(5_001));
@@ -151,9 +156,7 @@ fn hours_go_then_days_and_all_time_stays() {
 
 #[test]
 fn nothing_goes_where_nothing_was_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("usage.db");
-    let clock = ManualClock::new(at("2026-01-01T12:00:00Z"));
+    let (_folder, path, clock) = new_year();
     let store = builder(&path, &clock).open().unwrap();
     let (mut truth, mut chance) = (Truth::default(), Chance::new(5_002));
     run_days(&store, &clock, &mut truth, &mut chance, 100, 5);
@@ -164,9 +167,7 @@ fn nothing_goes_where_nothing_was_asked_for() {
 
 #[test]
 fn the_store_keeps_its_retention_and_any_writer_heeds_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("usage.db");
-    let clock = ManualClock::new(at("2026-01-01T12:00:00Z"));
+    let (_folder, path, clock) = new_year();
     let (mut truth, mut chance) = (Truth::default(), Chance::new(5_003));
     let store = builder(&path, &clock).open().unwrap();
     run_days(&store, &clock, &mut truth, &mut chance, 50, 5);
@@ -188,9 +189,7 @@ fn the_store_keeps_its_retention_and_any_writer_heeds_it() {
 
 #[test]
 fn one_call_removes_all_that_is_to_go_and_shrinks_the_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("usage.db");
-    let clock = ManualClock::new(at("2026-01-01T12:00:00Z"));
+    let (_folder, path, clock) = new_year();
     let (mut truth, mut chance) = (Truth::default(), Chance::new(5_004));
     let store = builder(&path, &clock).open().unwrap();
     run_days(&store, &clock, &mut truth, &mut chance, 120, 300);
@@ -240,9 +239,7 @@ fn events_of_removed_buckets_count_in_what_is_kept() {
 
 #[test]
 fn a_clock_that_leaps_ahead_removes_nothing_before_it_is_confirmed() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("usage.db");
-    let clock = ManualClock::new(at("2026-01-01T12:00:00Z"));
+    let (_folder, path, clock) = new_year();
     let retention = Retention::everything().hours_for_days(9).days_for_days(35);
     let store = builder(&path, &clock).retention(retention).open().unwrap();
     let (mut truth, mut chance) = (Truth::default(), Chance::new(5_005));
@@ -285,9 +282,7 @@ fn a_clock_that_leaps_ahead_removes_nothing_before_it_is_confirmed() {
 
 #[test]
 fn a_retention_that_is_set_while_the_clock_is_wrong_removes_nothing_either() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("usage.db");
-    let clock = ManualClock::new(at("2026-01-01T12:00:00Z"));
+    let (_folder, path, clock) = new_year();
     let (mut truth, mut chance) = (Truth::default(), Chance::new(5_006));
     let store = builder(&path, &clock).open().unwrap();
     run_days(&store, &clock, &mut truth, &mut chance, 30, 5);
@@ -303,9 +298,7 @@ fn a_retention_that_is_set_while_the_clock_is_wrong_removes_nothing_either() {
 
 #[test]
 fn a_clock_that_goes_back_removes_nothing_and_does_not_hold_up_what_is_due() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("usage.db");
-    let clock = ManualClock::new(at("2026-01-01T12:00:00Z"));
+    let (_folder, path, clock) = new_year();
     let retention = Retention::everything().days_for_days(35);
     let store = builder(&path, &clock).retention(retention).open().unwrap();
     let (mut truth, mut chance) = (Truth::default(), Chance::new(5_007));
@@ -323,9 +316,7 @@ fn a_clock_that_goes_back_removes_nothing_and_does_not_hold_up_what_is_due() {
 
 #[test]
 fn a_store_with_a_size_stays_below_it_and_keeps_the_newest() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("usage.db");
-    let clock = ManualClock::new(at("2026-01-01T12:00:00Z"));
+    let (_folder, path, clock) = new_year();
     let limit = Retention::SMALLEST_BYTES;
     let mut definitions = Definitions::new();
     for event in 0..100 {
@@ -375,9 +366,7 @@ fn a_store_with_a_size_stays_below_it_and_keeps_the_newest() {
 /// Where no page is free, room is made before anything can be written.
 #[test]
 fn a_size_below_what_is_there_is_reached_while_events_come() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("usage.db");
-    let clock = ManualClock::new(at("2026-01-01T12:00:00Z"));
+    let (_folder, path, clock) = new_year();
     let opening = || {
         let mut definitions = Definitions::new();
         let names = (0..100).map(|event| format!("event_{event}"));
@@ -423,9 +412,7 @@ fn a_size_below_what_is_there_is_reached_while_events_come() {
 
 #[test]
 fn a_size_that_the_floor_does_not_fit_in_is_full_and_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("usage.db");
-    let clock = ManualClock::new(at("2026-01-01T12:00:00Z"));
+    let (_folder, path, clock) = new_year();
     let retention = Retention::everything().at_most_bytes(Retention::SMALLEST_BYTES);
     let mut definitions = Definitions::new();
     for event in 0..200 {
@@ -484,9 +471,7 @@ fn a_retention_below_its_floor_is_refused_before_there_is_a_store() {
 
 #[test]
 fn a_store_in_use_has_a_reserve_beside_it_and_one_that_is_closed_has_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("usage.db");
-    let clock = ManualClock::new(at("2026-01-01T12:00:00Z"));
+    let (folder, path, clock) = new_year();
     let store = builder(&path, &clock).open().unwrap();
     let reserve = folder.path().join("usage.db-reserve");
     assert_eq!(reserve.metadata().unwrap().len(), 2 * 1024 * 1024);

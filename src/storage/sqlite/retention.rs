@@ -117,11 +117,10 @@ pub(super) fn kept_from(connection: &Connection) -> Result<(Day, Day), Error> {
 /// Looks at the clock and removes a piece of what is to go, in one transaction, then gives a piece of the space back.
 pub(super) fn pass(connection: &mut Connection, now: Timestamp, piece: Piece) -> Result<Pass, Error> {
     let (retention, _) = settings(connection)?;
+    limit_pages(connection, retention, 0)?;
     if retention == Retention::everything() {
-        limit_pages(connection, retention, 0)?;
         return Ok(Pass::DONE);
     }
-    limit_pages(connection, retention, 0)?;
     let mut passed = remove_piece(connection, now, piece);
     if passed.as_ref().is_err_and(|error| error.kind() == ErrorKind::StoreFull) {
         limit_pages(connection, retention, SPARE_PAGES)?;
