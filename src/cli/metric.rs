@@ -115,7 +115,8 @@ impl<'a> Listed<'a> {
 pub(super) fn get(args: &MetricGetArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     let reader = context.reader()?;
     let definitions = reader.definitions()?;
-    let how = Evaluate { window: args.window.into(), as_of: args.as_of };
+    let mut how = Evaluate::default().window(args.window.into());
+    how.as_of = args.as_of;
     let mut rows = Vec::with_capacity(args.key_paths.len());
     for metric in reader.metrics_of(&args.key_paths, how)? {
         match (definitions.find_metric(&metric.key_path), metric) {

@@ -192,6 +192,11 @@ impl MetricDefinition {
         self.0.rules.first().map(Rule::kind)
     }
 
+    /// The `options` of the definition.
+    pub(crate) fn options(&self) -> Option<&serde_json::Value> {
+        self.0.options.as_ref()
+    }
+
     /// Why a metric of events has no rules, if that is so.
     #[must_use]
     pub fn without_rules(&self) -> Option<&str> {

@@ -24,7 +24,7 @@ macro_rules! words {
 
             pub(in crate::definition) const WORDS: &[&str] = &[$($word,)+];
 
-            pub(in crate::definition) fn from_word(word: &str) -> Option<Self> {
+            pub(crate) fn from_word(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|known| known.as_str() == word)
             }
         }

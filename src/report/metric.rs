@@ -51,6 +51,8 @@ pub struct Evaluate {
     /// The instant to evaluate at, instead of now: what happened in hours (uniques and values per property: days) that began later
     /// is left out.
     pub as_of: Option<Timestamp>,
+    /// The instant before which complete weeks end, where that is not the instant of the evaluation.
+    pub(crate) weeks_before: Option<Timestamp>,
 }
 
 impl Evaluate {
@@ -107,7 +109,8 @@ fn question(metric: &MetricDefinition, how: Evaluate, clock_now: Timestamp) -> R
     }
     let mut query = Query::of_rules(metric.rules());
     query.as_of = how.as_of;
-    Ok(match window(metric.time_frame(), how.window, how.as_of.unwrap_or(clock_now)) {
+    let instant = how.weeks_before.or(how.as_of).unwrap_or(clock_now);
+    Ok(match window(metric.time_frame(), how.window, instant) {
         Some(window) => query.range(window),
         None => query,
     })

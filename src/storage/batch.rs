@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::sketch::Sketch;
 use crate::storage::mark::Mark;
+use crate::storage::ping::PingStep;
 use crate::storage::sum::Sum;
 use crate::time::bucket::{Day, Hour};
 use crate::time::timestamp::Timestamp;
@@ -38,6 +39,7 @@ pub(crate) struct Batch {
     /// A source that is continued under another name.
     pub(crate) continued: Option<Continued>,
     pub(crate) marking: Option<Marking>,
+    pub(crate) ping: Option<PingStep>,
 }
 
 impl Batch {
@@ -55,6 +57,7 @@ impl Batch {
             source: None,
             continued: None,
             marking: None,
+            ping: None,
         }
     }
 
@@ -69,6 +72,7 @@ impl Batch {
             && self.source.is_none()
             && self.continued.is_none()
             && self.marking.is_none()
+            && self.ping.is_none()
     }
 }
 

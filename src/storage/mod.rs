@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 pub(crate) mod disabled;
 pub(crate) mod mark;
+pub(crate) mod ping;
 pub(crate) mod retention;
 pub(crate) mod salvaged;
 #[cfg(not(headcount_schedules))]
@@ -18,11 +19,13 @@ use crate::definition::rule::{Rule, RuleKind};
 use crate::error::Error;
 use crate::storage::batch::{Batch, SeriesId, SourceState};
 use crate::storage::mark::Mark;
+use crate::storage::ping::{Consent, Identity, KeptPing};
 use crate::storage::retention::{Retained, Retention};
 use crate::storage::sum::Sum;
 use crate::storage::survey::Survey;
 use crate::time::bucket::{Bucket, Day};
 use crate::time::timestamp::Timestamp;
+use crate::time::week::IsoWeek;
 
 /// A per-value series keeps this many values for the store's life; what comes later counts as one reserved overflow value.
 pub(crate) const MAX_VALUES_PER_SERIES: usize = 1_000;
@@ -186,6 +189,15 @@ pub(crate) trait Snapshot: Survey {
 
     /// How long buckets are kept, and what was removed.
     fn retained(&self) -> Result<Retained, Error>;
+
+    /// Who the store is.
+    fn identity(&self) -> Result<Identity, Error>;
+
+    /// What the operator has chosen about pings.
+    fn consent(&self) -> Result<Consent, Error>;
+
+    /// The pings that are kept of these weeks, by week.
+    fn pings(&self, first: IsoWeek, last: IsoWeek) -> Result<Vec<KeptPing>, Error>;
 
     /// How many rows and bytes the store has.
     fn sizes(&self) -> Result<Sizes, Error>;

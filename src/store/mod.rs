@@ -15,12 +15,14 @@ use crate::ingest::pipeline::Pipeline;
 use crate::ingest::source;
 use crate::ingest::stats::Stats;
 use crate::ingest::tracker::Tracker;
+use crate::ping::{Ping, PingKeeper};
 use crate::report::metric::{Evaluate, MetricValue};
 use crate::report::query::{Answer, Query};
 use crate::report::reader::Reader;
 use crate::storage::Commit;
 use crate::storage::batch::{Batch, Continued, Marking, ProducerId};
 use crate::storage::mark::Mark;
+use crate::storage::ping::PingStep;
 use crate::storage::sqlite;
 use crate::store::builder::{Builder, Place};
 use crate::time::range::Unit;
@@ -60,6 +62,22 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     pipeline: Pipeline,
     reader: Reader,
+}
+
+impl Inner {
+    /// Commits what is no event.
+    fn commit(&self, fill: impl FnOnce(&mut Batch)) -> Result<Commit, Error> {
+        let now = self.pipeline.shared().settings.clock.now();
+        let mut batch = Batch::empty(ProducerId(sqlite::random()?), 1, now);
+        fill(&mut batch);
+        self.pipeline.commit(&Arc::new(batch))
+    }
+}
+
+impl PingKeeper for Inner {
+    fn commit(&self, step: PingStep) -> Result<Commit, Error> {
+        Self::commit(self, |batch| batch.ping = Some(step))
+    }
 }
 
 impl Store {
@@ -252,11 +270,13 @@ impl Store {
     }
 
     fn commit_marking(&self, marking: Marking) -> Result<Commit, Error> {
-        let pipeline = &self.0.pipeline;
-        let mut batch =
-            Batch::empty(ProducerId(sqlite::random()?), 1, pipeline.shared().settings.clock.now());
-        batch.marking = Some(marking);
-        pipeline.commit(&Arc::new(batch))
+        self.0.commit(|batch| batch.marking = Some(marking))
+    }
+
+    /// The ping of this store: every metric in one document. It keeps the store open.
+    #[must_use]
+    pub fn ping(&self) -> Ping {
+        Ping::kept_by(&self.0.reader, Arc::clone(&self.0) as Arc<dyn PingKeeper>)
     }
 
     /// Reads the store; the same as the answers below, for handing on.

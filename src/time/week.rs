@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike};
+use chrono::{DateTime, Datelike, NaiveDate, Weekday};
 
+use crate::error::{Error, ErrorKind};
 use crate::time::bucket::Day;
 use crate::time::range::TimeRange;
 use crate::time::timestamp::Timestamp;
@@ -30,6 +31,38 @@ impl IsoWeek {
     #[must_use]
     pub fn of(at: Timestamp) -> Self {
         Self((Day::of(at).index() + EPOCH_WEEKDAY) / DAYS_PER_WEEK)
+    }
+
+    /// Reads a week as it is written, `2026-W53`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] for another text, for a week that its year does not have, and for weeks before 1970-W02.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let monday = || {
+            let (year, week) = text.split_once("-W")?;
+            let is_plain = |digits: &str, count| {
+                digits.len() == count && digits.bytes().all(|digit| digit.is_ascii_digit())
+            };
+            if !is_plain(year, 4) || !is_plain(week, 2) {
+                return None;
+            }
+            let monday = NaiveDate::from_isoywd_opt(year.parse().ok()?, week.parse().ok()?, Weekday::Mon)?;
+            let seconds = monday.and_hms_opt(0, 0, 0)?.and_utc().timestamp();
+            (seconds >= 0).then(|| Timestamp::from_unix_seconds(seconds))
+        };
+        monday().map(Self::of).ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("`{text}` is no ISO week; write one as 2026-W47"))
+        })
+    }
+
+    pub(crate) const fn from_index(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// The number of weeks since that of 1970-01-01.
+    pub(crate) const fn index(self) -> u32 {
+        self.0
     }
 
     /// The week `weeks` before this one; the first week of 1970 at the earliest.
@@ -82,6 +115,19 @@ mod tests {
             let week = IsoWeek::of(at);
             assert_eq!(week.to_string(), format!("{}-W{:02}", calendar.year(), calendar.week()));
             assert!(week.start() <= at && at < week.next().start());
+            if week > IsoWeek(0) {
+                assert_eq!(IsoWeek::parse(&week.to_string()).unwrap(), week);
+            }
+        }
+    }
+
+    #[test]
+    fn texts_that_are_no_week_are_refused() {
+        for text in [
+            "", "2026", "2026-47", "2026-W54", "2025-W53", "2026-W00", "2026-W7", "26-W07", "2026-w07",
+            "1969-W20", "2026-W+7",
+        ] {
+            assert!(IsoWeek::parse(text).is_err(), "{text}");
         }
     }
 }

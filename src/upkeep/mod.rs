@@ -7,10 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::error::{Error, ErrorKind};
+use crate::ping::{Ping, PingKeeper};
 use crate::report::reader::Reader;
 use crate::storage::batch::{Batch, Marking, ProducerId};
 use crate::storage::mark::Mark;
+use crate::storage::ping::PingStep;
 use crate::storage::retention::Retention;
 use crate::storage::sqlite::{self, SqliteWriter};
 use crate::storage::{Commit, Writer};
@@ -36,7 +40,7 @@ use crate::time::timestamp::Timestamp;
 /// # }
 /// ```
 pub struct Upkeep {
-    writer: SqliteWriter,
+    writer: Arc<Mutex<SqliteWriter>>,
     reader: Reader,
     clock: Clock,
 }
@@ -85,7 +89,7 @@ impl Upkeep {
         Reader::open(path)?;
         let (writer, storage) = sqlite::open(path, clock.now())?;
         let reader = Reader::new(Arc::new(storage), clock.clone(), None);
-        Ok(Self { writer, reader, clock })
+        Ok(Self { writer: Arc::new(Mutex::new(writer)), reader, clock })
     }
 
     /// Takes the time from this clock.
@@ -148,7 +152,7 @@ impl Upkeep {
     /// [`ErrorKind::Usage`] for a time or a size below its floor; the reason of a failed commit.
     pub fn set_retention(&mut self, retention: Retention) -> Result<(), Error> {
         retention.check()?;
-        self.writer.set_retention(retention, self.clock.now())
+        self.writer.lock().set_retention(retention, self.clock.now())
     }
 
     /// Removes all that is kept no longer, now, in pieces between which other processes write, and gives the space back to the file
@@ -166,19 +170,39 @@ impl Upkeep {
         let size = |reader: &Reader| reader.contents().map(|contents| contents.bytes + contents.log_bytes);
         let (before, mut rows) = (size(&self.reader)?, 0);
         while !stop.load(Ordering::Relaxed) {
-            let pass = self.writer.retain(self.clock.now())?;
+            let pass = self.writer.lock().retain(self.clock.now())?;
             rows += pass.removed_rows as u64;
             if pass.is_done {
-                self.writer.shorten(self.clock.now())?;
+                self.writer.lock().shorten(self.clock.now())?;
                 break;
             }
         }
         Ok(Removed { rows, bytes: before.saturating_sub(size(&self.reader)?) })
     }
 
+    /// The ping of this store, which can also be kept.
+    #[must_use]
+    pub fn ping(&self) -> Ping {
+        let keeper = Keeper { writer: Arc::clone(&self.writer), clock: self.clock.clone() };
+        Ping::kept_by(&self.reader, Arc::new(keeper))
+    }
+
     fn commit(&mut self, marking: Marking) -> Result<Commit, Error> {
         let mut batch = Batch::empty(ProducerId(sqlite::random()?), 1, self.clock.now());
         batch.marking = Some(marking);
-        self.writer.commit(&batch)
+        self.writer.lock().commit(&batch)
+    }
+}
+
+struct Keeper {
+    writer: Arc<Mutex<SqliteWriter>>,
+    clock: Clock,
+}
+
+impl PingKeeper for Keeper {
+    fn commit(&self, step: PingStep) -> Result<Commit, Error> {
+        let mut batch = Batch::empty(ProducerId(sqlite::random()?), 1, self.clock.now());
+        batch.ping = Some(step);
+        self.writer.lock().commit(&batch)
     }
 }

@@ -13,7 +13,7 @@ struct Step {
     sql: &'static str,
 }
 
-const STEPS: &[Step] = &[Step { to: 2, sql: schema::CREATE_RETENTION }];
+const STEPS: &[Step] = &[Step { to: 2, sql: schema::CREATE_SINCE_2 }];
 
 /// Brings the store to the current version, in one transaction: what ends in the middle leaves it as it was. Of several processes
 /// that do so at once one does it.
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     const TO_FOUR: &[Step] = &[
-        Step { to: 2, sql: schema::CREATE_RETENTION },
+        Step { to: 2, sql: schema::CREATE_SINCE_2 },
         Step { to: 3, sql: "ALTER TABLE series ADD COLUMN unit TEXT" },
         Step { to: 4, sql: "UPDATE series SET unit = 'events' WHERE kind = 1" },
     ];
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_step_that_fails_leaves_the_old_version_whole() {
         const BROKEN: &[Step] = &[
-            Step { to: 2, sql: schema::CREATE_RETENTION },
+            Step { to: 2, sql: schema::CREATE_SINCE_2 },
             Step { to: 3, sql: "UPDATE no_such_table SET unit = 1" },
         ];
         let store = old_store();

@@ -9,6 +9,7 @@ mod log;
 mod marks;
 mod migrate;
 mod open;
+mod pings;
 mod reader;
 mod replace;
 mod reserve;
@@ -52,6 +53,11 @@ pub(crate) fn open_reader(path: &Path) -> Result<SqliteReader, Error> {
 pub(crate) fn in_memory(now: Timestamp) -> Result<(SqliteWriter, SqliteReader), Error> {
     let connection = SharedConnection::new(Permit::new()?, open::in_memory(now)?);
     Ok((SqliteWriter::new(connection.clone())?, SqliteReader::new(connection)?))
+}
+
+/// The version of SQLite that runs.
+pub(crate) fn library_version() -> &'static str {
+    rusqlite::version()
 }
 
 fn named(path: &Path) -> Result<Permit, Error> {

@@ -10,19 +10,21 @@ use crate::definition::rule::RuleKind;
 use crate::error::Error;
 use crate::storage::batch::{SeriesId, SourceState};
 use crate::storage::mark::Mark;
+use crate::storage::ping::{self, Consent, KeptPing};
 use crate::storage::retention::Retained;
 use crate::storage::sqlite::SharedConnection;
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::identity::Identity;
 use crate::storage::sqlite::replace::leave_log;
 use crate::storage::sqlite::schema::{kind_code, kind_of};
-use crate::storage::sqlite::{copy, marks, retention};
+use crate::storage::sqlite::{copy, marks, pings, retention};
 use crate::storage::sum::Sum;
 use crate::storage::{
     Damage, Extent, OVERFLOW_VALUE, Reader, Series, ShowDay, ShowSketch, Sizes, Snapshot, Span,
 };
 use crate::time::bucket::{Bucket, Day, Granularity};
 use crate::time::timestamp::Timestamp;
+use crate::time::week::IsoWeek;
 
 /// The reading side of a SQLite store.
 pub(crate) struct SqliteReader {
@@ -362,6 +364,18 @@ impl Snapshot for Moment<'_> {
 
     fn retained(&self) -> Result<Retained, Error> {
         retention::read(self.connection)
+    }
+
+    fn identity(&self) -> Result<ping::Identity, Error> {
+        pings::identity(self.connection)
+    }
+
+    fn consent(&self) -> Result<Consent, Error> {
+        pings::consent(self.connection)
+    }
+
+    fn pings(&self, first: IsoWeek, last: IsoWeek) -> Result<Vec<KeptPing>, Error> {
+        pings::of_weeks(self.connection, first, last)
     }
 
     fn sizes(&self) -> Result<Sizes, Error> {

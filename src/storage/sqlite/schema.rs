@@ -110,9 +110,9 @@ CREATE TABLE damaged (
 CREATE INDEX damaged_series ON damaged (series, bucket);
 ";
 
-/// What version 2 has more: how long buckets are kept, in days; how large the file may be; and the time up to which the
-/// clock is believed.
-pub(crate) const CREATE_RETENTION: &str = "
+/// What version 2 has more. `retention`: how long buckets are kept, in days; how large the file may be; and the time up to which the
+/// clock is believed. `pings`: a document for each ISO week; `consent`: what may leave, and who works at pings.
+pub(crate) const CREATE_SINCE_2: &str = "
 CREATE TABLE retention (
     one            INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     hours_kept     INTEGER,
@@ -123,6 +123,31 @@ CREATE TABLE retention (
     leap_confirmed INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 INSERT INTO retention (one) VALUES (1);
+CREATE TABLE pings (
+    week     INTEGER NOT NULL PRIMARY KEY,
+    recorded INTEGER NOT NULL,
+    document TEXT    NOT NULL,
+    beside   TEXT    NOT NULL,
+    digest   BLOB    NOT NULL,
+    partial  INTEGER NOT NULL,
+    outcome  TEXT    NOT NULL,
+    attempts INTEGER NOT NULL,
+    tried    INTEGER,
+    next     INTEGER,
+    status   INTEGER,
+    response TEXT
+) STRICT;
+CREATE TABLE consent (
+    one            INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    sending        INTEGER NOT NULL DEFAULT 0,
+    url            TEXT,
+    categories     TEXT    NOT NULL DEFAULT 'operational optional subscription standard',
+    suppress_below INTEGER NOT NULL DEFAULT 0,
+    weeks_kept     INTEGER NOT NULL DEFAULT 104,
+    worker         BLOB,
+    until          INTEGER
+) STRICT;
+INSERT INTO consent (one) VALUES (1);
 ";
 
 /// The code that the file has for a kind of series.

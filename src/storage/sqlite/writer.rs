@@ -15,7 +15,7 @@ use crate::storage::sqlite::replace::leave_log;
 use crate::storage::sqlite::reserve::Reserve;
 use crate::storage::sqlite::retention::Piece;
 use crate::storage::sqlite::schema::kind_code;
-use crate::storage::sqlite::{marks, migrate, retention, sketches, sources, spans};
+use crate::storage::sqlite::{marks, migrate, pings, retention, sketches, sources, spans};
 use crate::storage::sum::Sum;
 use crate::storage::{Commit, MAX_VALUES_PER_SERIES, OVERFLOW_VALUE, Pass, Recording, Writer};
 use crate::time::bucket::{Bucket, Day, Hour};
@@ -195,6 +195,11 @@ fn commit(connection: &mut Connection, batch: &Batch) -> Result<Commit, Error> {
     {
         return Ok(Commit::Overtaken);
     }
+    if let Some(step) = &batch.ping
+        && !pings::apply(&transaction, step, batch.cut_at)?
+    {
+        return Ok(Commit::Overtaken);
+    }
     let kept = Kept::read(&transaction)?;
     add_counts(&transaction, batch, kept)?;
     add_sums(&transaction, batch, kept)?;
@@ -205,7 +210,7 @@ fn commit(connection: &mut Connection, batch: &Batch) -> Result<Commit, Error> {
         spans::add(&transaction, *series, *since, Some(*until))?;
     }
     // Answers are as fresh as the newest events, whatever else is written.
-    if batch.marking.is_none() && batch.continued.is_none() {
+    if batch.marking.is_none() && batch.continued.is_none() && batch.ping.is_none() {
         transaction
             .prepare_cached(NOTE_COMMIT)
             .and_then(|mut note| note.execute(params![batch.cut_at.unix_seconds()]))

@@ -1,0 +1,130 @@
+//! Asking a source without depending on it: on a thread of its own, up to a deadline, and past its panics.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+
+use crate::ping::source::{Asked, MetricSource, SourceError, SourceFault};
+use crate::ping::value::PingValue;
+
+/// So many threads may be left behind by sources that do not come back; what comes then is not asked.
+const MAX_LEFT_BEHIND: usize = 8;
+/// A source that heeds its deadline says itself what took so long; it gets this much longer for that.
+const GRACE: std::time::Duration = std::time::Duration::from_millis(250);
+
+struct Job {
+    source: Arc<dyn MetricSource>,
+    asked: Asked,
+}
+
+type Outcome = Result<PingValue, SourceError>;
+
+/// Asks one source after the other. A thread that does not come back in time is left behind, and another takes its place.
+#[derive(Default)]
+pub(crate) struct Asking {
+    thread: Option<(Sender<Job>, Receiver<Outcome>)>,
+    left_behind: usize,
+}
+
+impl Asking {
+    pub(crate) fn ask(&mut self, source: &Arc<dyn MetricSource>, asked: &Asked) -> Outcome {
+        if asked.remaining().is_zero() {
+            return Err(SourceError::new(
+                SourceFault::Timeout,
+                "the ping's limit in time passed before it was asked",
+            ));
+        }
+        if self.left_behind >= MAX_LEFT_BEHIND {
+            let message = format!(
+                "not asked: {MAX_LEFT_BEHIND} sources have not come back from what they were asked before"
+            );
+            return Err(SourceError::new(SourceFault::Timeout, message));
+        }
+        let (jobs, outcomes) = match self.thread.take() {
+            Some(thread) => thread,
+            None => start()?,
+        };
+        let job = Job { source: Arc::clone(source), asked: asked.clone() };
+        if jobs.send(job).is_err() {
+            return Err(SourceError::failed("the thread that asks sources has ended"));
+        }
+        match outcomes.recv_timeout(asked.remaining() + GRACE) {
+            Ok(outcome) => {
+                self.thread = Some((jobs, outcomes));
+                outcome
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                self.left_behind += 1;
+                Err(SourceError::new(
+                    SourceFault::Timeout,
+                    "its source did not come back within its limit in time",
+                ))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(SourceError::failed("its source ended the thread that asked it"))
+            }
+        }
+    }
+}
+
+fn start() -> Result<(Sender<Job>, Receiver<Outcome>), SourceError> {
+    let (jobs, inbox) = mpsc::channel::<Job>();
+    let (reply, outcomes) = mpsc::channel();
+    thread::Builder::new()
+        .name("headcount-ask".to_owned())
+        .spawn(move || {
+            // Ends with its asker, which no longer waits for one that is late.
+            while let Ok(Job { source, asked }) = inbox.recv() {
+                let outcome = catch_unwind(AssertUnwindSafe(|| source.value(&asked)));
+                let outcome = outcome.unwrap_or_else(|_| Err(SourceError::failed("its source panicked")));
+                if reply.send(outcome).is_err() {
+                    return;
+                }
+            }
+        })
+        .map_err(|error| SourceError::failed(format!("no thread could be started: {error}")))?;
+    Ok((jobs, outcomes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::definition::metric::MetricDefinition;
+    use crate::time::frame::TimeFrame;
+    use crate::time::timestamp::Timestamp;
+
+    fn asked(limit: Duration) -> Asked {
+        let metric = Arc::new(MetricDefinition::new("a", TimeFrame::None));
+        Asked { metric, at: Timestamp::EPOCH, deadline: Instant::now() + limit }
+    }
+
+    fn source(value: impl MetricSource) -> Arc<dyn MetricSource> {
+        Arc::new(value)
+    }
+
+    #[test]
+    fn sources_that_hang_or_panic_hold_up_no_other() {
+        let mut asking = Asking::default();
+        let good = source(|_: &Asked| Ok(7.into()));
+        let panicking = source(|_: &Asked| -> Outcome { panic!("in a test") });
+        let hanging = source(|_: &Asked| {
+            loop {
+                thread::park();
+            }
+        });
+        let long = || asked(Duration::from_secs(60));
+        assert_eq!(asking.ask(&good, &long()), Ok(7.into()));
+        assert_eq!(asking.ask(&panicking, &long()).unwrap_err().fault(), SourceFault::Failed);
+        for _ in 0..MAX_LEFT_BEHIND {
+            assert_eq!(asking.ask(&good, &long()), Ok(7.into()));
+            let late = asking.ask(&hanging, &asked(Duration::from_millis(1)));
+            assert_eq!(late.unwrap_err().fault(), SourceFault::Timeout);
+        }
+        assert!(asking.ask(&good, &long()).unwrap_err().message().contains("not asked"));
+        let over = Asking::default().ask(&good, &asked(Duration::ZERO));
+        assert_eq!(over.unwrap_err().fault(), SourceFault::Timeout);
+    }
+}

@@ -1,0 +1,247 @@
+//! What stands beside the document: how each metric came to its value, or why it has none.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::definition::words::DataCategory;
+use crate::error::{Error, ErrorKind};
+use crate::time::range::TimeRange;
+use crate::time::timestamp::Timestamp;
+
+/// What became of one metric of a ping.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// # use headcount::{Definitions, MetricDefinition, MetricOutcome, DataSource, Store, TimeFrame};
+/// # let definitions = Definitions::new()
+/// #     .metric(MetricDefinition::new("license_id", TimeFrame::None).source(DataSource::License))?;
+/// # let store = Store::builder_in_memory().definitions(definitions).open()?;
+/// let report = store.ping().build()?;
+/// assert_eq!(report.metrics[0].outcome, MetricOutcome::Unavailable);
+/// println!("{}: {}", report.metrics[0].key_path, report.metrics[0].message);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct MetricReport {
+    /// The metric's place in the document.
+    pub key_path: String,
+    /// What became of it.
+    pub outcome: MetricOutcome,
+    /// Why it has no value, as one word; empty when it has one.
+    pub reason: String,
+    /// The same in words; empty when it has one.
+    pub message: String,
+    /// The time that its value took; metrics of events are read together, and each has its part of that.
+    pub duration: Duration,
+    /// One standard deviation of the value's error; 0 for exact values.
+    pub standard_error: f64,
+    /// The time that the value is about, where it is one.
+    pub window: Option<TimeRange>,
+    /// Since when its events were recorded.
+    pub since: Option<Timestamp>,
+    /// Whether its events were not recorded during all of the window.
+    pub is_partial: bool,
+}
+
+/// What became of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MetricOutcome {
+    /// Its value stands in the document.
+    Value,
+    /// It has a source, which failed: the document has the number that stands for that, or nothing.
+    Failed,
+    /// Nothing here can say its value: it is left out.
+    Unavailable,
+    /// Its category is not permitted: it is left out.
+    Withheld,
+    /// Its value is about fewer users than the operator lets out: it is left out.
+    Suppressed,
+}
+
+impl MetricOutcome {
+    /// The word that documents use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Failed => "failed",
+            Self::Unavailable => "unavailable",
+            Self::Withheld => "withheld",
+            Self::Suppressed => "suppressed",
+        }
+    }
+}
+
+impl MetricReport {
+    pub(crate) fn value(key_path: &str, duration: Duration) -> Self {
+        Self {
+            key_path: key_path.to_owned(),
+            outcome: MetricOutcome::Value,
+            reason: String::new(),
+            message: String::new(),
+            duration,
+            standard_error: 0.0,
+            window: None,
+            since: None,
+            is_partial: false,
+        }
+    }
+
+    pub(crate) fn without(
+        key_path: &str,
+        outcome: MetricOutcome,
+        reason: &str,
+        message: impl Into<String>,
+        duration: Duration,
+    ) -> Self {
+        let (reason, message) = (reason.to_owned(), message.into());
+        Self { outcome, reason, message, ..Self::value(key_path, duration) }
+    }
+
+    pub(crate) fn withheld(key_path: &str, category: DataCategory) -> Self {
+        let message = format!("metrics of the category `{category}` are not permitted");
+        Self::without(key_path, MetricOutcome::Withheld, category.as_str(), message, Duration::ZERO)
+    }
+}
+
+/// Its form as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    recorded_at: String,
+    finished_at: String,
+    partial: bool,
+    duration_ms: f64,
+    metrics: Vec<StoredMetric>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredMetric {
+    key_path: String,
+    outcome: MetricOutcome,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    reason: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    message: String,
+    duration_ms: f64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    standard_error: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    window: Option<StoredWindow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredWindow {
+    from: String,
+    to: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
+}
+
+/// What stands beside a document.
+pub(crate) struct Beside<'a> {
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) finished_at: Timestamp,
+    pub(crate) is_partial: bool,
+    pub(crate) duration: Duration,
+    pub(crate) metrics: &'a [MetricReport],
+}
+
+impl Beside<'_> {
+    pub(crate) fn render(&self) -> Result<String, Error> {
+        let metric = |metric: &MetricReport| StoredMetric {
+            key_path: metric.key_path.clone(),
+            outcome: metric.outcome,
+            reason: metric.reason.clone(),
+            message: metric.message.clone(),
+            duration_ms: milliseconds(metric.duration),
+            standard_error: metric.standard_error,
+            window: metric
+                .window
+                .map(|window| StoredWindow { from: window.from().to_string(), to: window.to().to_string() }),
+            since: metric.since.map(|since| since.to_string()),
+            partial: metric.is_partial,
+        };
+        let stored = Stored {
+            recorded_at: self.recorded_at.to_string(),
+            finished_at: self.finished_at.to_string(),
+            partial: self.is_partial,
+            duration_ms: milliseconds(self.duration),
+            metrics: self.metrics.iter().map(metric).collect(),
+        };
+        let mut json = serde_json::to_string_pretty(&stored).map_err(|error| {
+            Error::new(ErrorKind::Internal, format!("what stands beside the ping is no JSON: {error}"))
+        })?;
+        json.push('\n');
+        Ok(json)
+    }
+}
+
+/// In thousandths of a millisecond: finer ones are noise.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// The metrics that a text which [`Beside::render`] made is about.
+pub(crate) fn metrics(json: &str) -> Result<Vec<MetricReport>, Error> {
+    let bad = |what: String| {
+        Error::new(ErrorKind::StoreDamaged, format!("what stands beside the ping is damaged: {what}"))
+    };
+    let stored: Stored = serde_json::from_str(json).map_err(|error| bad(error.to_string()))?;
+    let metric = |metric: StoredMetric| {
+        let window = metric
+            .window
+            .map(|window| TimeRange::new(Timestamp::parse(&window.from)?, Timestamp::parse(&window.to)?));
+        Ok(MetricReport {
+            key_path: metric.key_path,
+            outcome: metric.outcome,
+            reason: metric.reason,
+            message: metric.message,
+            duration: Duration::try_from_secs_f64(metric.duration_ms / 1e3).unwrap_or_default(),
+            standard_error: metric.standard_error,
+            window: window.transpose()?,
+            since: metric.since.as_deref().map(Timestamp::parse).transpose()?,
+            is_partial: metric.partial,
+        })
+    };
+    let metrics: Result<Vec<_>, Error> = stored.metrics.into_iter().map(metric).collect();
+    metrics.map_err(|error| bad(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_beside_a_ping_reads_back() {
+        let at = |text| Timestamp::parse(text).unwrap();
+        let mut counted = MetricReport::value("counts.a", Duration::from_micros(1_250));
+        counted.standard_error = 1.5;
+        counted.window = Some(TimeRange::new(at("2026-11-09"), at("2026-11-16")).unwrap());
+        counted.since = Some(at("2026-11-12T08:00:00Z"));
+        counted.is_partial = true;
+        let failed =
+            MetricReport::without("b", MetricOutcome::Failed, "timeout", "too slow", Duration::from_secs(3));
+        let reports = [counted, failed, MetricReport::withheld("c", DataCategory::Optional)];
+        let beside = Beside {
+            recorded_at: at("2026-11-23"),
+            finished_at: at("2026-11-23T00:00:04Z"),
+            is_partial: true,
+            duration: Duration::from_secs(4),
+            metrics: &reports,
+        };
+        assert_eq!(metrics(&beside.render().unwrap()).unwrap(), reports);
+        assert_eq!(metrics("{}").unwrap_err().kind(), ErrorKind::StoreDamaged);
+    }
+}

@@ -1,0 +1,106 @@
+//! The document: values nested by their key paths, as bytes that depend on nothing else.
+
+use std::collections::BTreeMap;
+
+use serde::ser::{Serialize, Serializer};
+
+use crate::error::{Error, ErrorKind};
+use crate::ping::value::PingValue;
+
+/// What the document's form is; it changes when a reader of the form before could misread it.
+pub(crate) const SCHEMA_VERSION: i64 = 1;
+/// The deepest nesting of key paths.
+const MAX_SEGMENTS: usize = 32;
+
+/// Values by key path. Of equal values the bytes are equal: objects are in the order of their keys, two spaces a level, one
+/// newline at the end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Document(BTreeMap<String, Node>);
+
+#[derive(Debug, Clone)]
+enum Node {
+    Value(PingValue),
+    Below(BTreeMap<String, Node>),
+}
+
+/// Why a value has no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clash {
+    /// Another value stands here, or where an object around this one would be; or this one is to stand where an object is.
+    Taken,
+    TooDeep,
+}
+
+impl Document {
+    /// Puts a value where its key path says. What is there already stays.
+    pub(crate) fn put(&mut self, key_path: &str, value: PingValue) -> Result<(), Clash> {
+        if key_path.split('.').count() > MAX_SEGMENTS {
+            return Err(Clash::TooDeep);
+        }
+        put(&mut self.0, key_path, value)
+    }
+
+    pub(crate) fn render(&self) -> Result<String, Error> {
+        let mut json = serde_json::to_string_pretty(&self.0)
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("the ping is no JSON: {error}")))?;
+        json.push('\n');
+        Ok(json)
+    }
+}
+
+fn put(nodes: &mut BTreeMap<String, Node>, key_path: &str, value: PingValue) -> Result<(), Clash> {
+    match key_path.split_once('.') {
+        None if nodes.contains_key(key_path) => Err(Clash::Taken),
+        None => {
+            nodes.insert(key_path.to_owned(), Node::Value(value));
+            Ok(())
+        }
+        Some((first, rest)) => {
+            match nodes.entry(first.to_owned()).or_insert_with(|| Node::Below(BTreeMap::new())) {
+                Node::Below(below) => put(below, rest, value),
+                Node::Value(_) => Err(Clash::Taken),
+            }
+        }
+    }
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Value(value) => value.serialize(serializer),
+            Self::Below(below) => serializer.collect_map(below),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_paths_nest_and_a_value_is_never_overwritten() {
+        let mut document = Document::default();
+        for (key_path, fits) in
+            [("a.c.d", true), ("a.b", true), ("e", true), ("a.b.x", false), ("a", false), ("e", false)]
+        {
+            assert_eq!(document.put(key_path, key_path.into()).is_ok(), fits, "{key_path}");
+        }
+        let json = document.render().unwrap();
+        assert_eq!(
+            json,
+            "{\n  \"a\": {\n    \"b\": \"a.b\",\n    \"c\": {\n      \"d\": \"a.c.d\"\n    }\n  },\n  \"e\": \"e\"\n}\n"
+        );
+        assert_eq!(document.put(&"x.".repeat(MAX_SEGMENTS), PingValue::Null), Err(Clash::TooDeep));
+    }
+
+    #[test]
+    fn bytes_do_not_depend_on_the_order_of_putting() {
+        let keys = ["b", "a.z", "a.b", "c.x.y", "c.x.a"];
+        let render = |keys: &mut dyn Iterator<Item = &&str>| {
+            let mut document = Document::default();
+            keys.for_each(|key| document.put(key, 1.5.into()).unwrap());
+            document.render().unwrap()
+        };
+        assert_eq!(render(&mut keys.iter()), render(&mut keys.iter().rev()));
+    }
+}

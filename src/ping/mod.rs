@@ -1,0 +1,308 @@
+//! The ping: every metric in one document, built from its sources, kept for each week, and carried out on request.
+
+pub(crate) mod beside;
+pub(crate) mod build;
+pub(crate) mod environment;
+pub(crate) mod schedule;
+pub(crate) mod source;
+pub(crate) mod value;
+pub(crate) mod weekly;
+
+mod asking;
+mod document;
+mod numbers;
+mod system;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, ErrorKind};
+use crate::ping::beside::{Beside, MetricReport};
+use crate::ping::build::{Building, Built, Failures, PingLimits};
+use crate::ping::schedule::PingSchedule;
+use crate::ping::source::Sources;
+use crate::ping::system::Program;
+use crate::ping::value::PingValue;
+use crate::report::reader::Reader;
+use crate::storage::Commit;
+use crate::storage::ping::{Consent, Delivery, KeptPing, PingDigest, PingStep};
+use crate::time::timestamp::Timestamp;
+use crate::time::week::IsoWeek;
+
+/// Writes what is kept of pings.
+pub(crate) trait PingKeeper: Send + Sync {
+    fn commit(&self, step: PingStep) -> Result<Commit, Error>;
+}
+
+/// The ping of a store: builds the document of all active metrics, keeps one for each week, and says what became of it.
+///
+/// Values come from the events of the store, from [`Sources`], and from what the crate knows itself: uuid, host name, versions. A
+/// metric that nothing here can answer for is left out and listed; it is never 0. A metric that fails, or takes longer than its
+/// limit, holds up no other.
+///
+/// Building blocks, for as long as the sources take; do it on a thread that may. Nothing of this opens a connection to anywhere but what
+/// sources open themselves; sending is apart.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// use headcount::{DataSource, Definitions, EventDefinition, MetricDefinition, Rule, Sources, Store, TimeFrame, ValueType};
+///
+/// let definitions = Definitions::new()
+///     .event(EventDefinition::new("issue_created"))?
+///     .metric(MetricDefinition::new("counts.issues", TimeFrame::All).rule(Rule::count("issue_created")))?
+///     .metric(
+///         MetricDefinition::new("settings.theme", TimeFrame::None).source(DataSource::System).value(ValueType::String),
+///     )?;
+/// let store = Store::builder_in_memory().definitions(definitions).open()?;
+/// let ping = store.ping().sources(Sources::new().key_path("settings.theme", |_| Ok("dark".into())));
+/// let report = ping.build()?;
+/// assert!(report.document.contains(r#""theme": "dark""#));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Ping {
+    reader: Reader,
+    keeper: Option<Arc<dyn PingKeeper>>,
+    sources: Sources,
+    program: Program,
+    facts: BTreeMap<String, PingValue>,
+    limits: PingLimits,
+    failures: Failures,
+}
+
+/// A ping that was built: the document, and what stands beside it.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// # use headcount::{Definitions, EventDefinition, Store};
+/// # let definitions = Definitions::new().event(EventDefinition::new("page_viewed"))?;
+/// # let store = Store::builder_in_memory().definitions(definitions).open()?;
+/// let report = store.ping().build()?;
+/// assert!(report.document.starts_with('{') && !report.is_partial);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct PingReport {
+    /// When the values were begun to be computed.
+    pub recorded_at: Timestamp,
+    /// The document, byte for byte as it would leave.
+    pub document: String,
+    /// Every metric that is not removed, by key path.
+    pub metrics: Vec<MetricReport>,
+    /// Whether a metric that has a source is without its value.
+    pub is_partial: bool,
+    beside: String,
+}
+
+impl std::fmt::Debug for Ping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ping")
+            .field("sources", &self.sources)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ping {
+    /// The ping of a store that is only read: it can be built and looked at, not kept.
+    #[must_use]
+    pub fn of(reader: &Reader) -> Self {
+        Self {
+            reader: reader.clone(),
+            keeper: None,
+            sources: Sources::new(),
+            program: Program::default(),
+            facts: BTreeMap::new(),
+            limits: PingLimits::default(),
+            failures: Failures::default(),
+        }
+    }
+
+    pub(crate) fn kept_by(reader: &Reader, keeper: Arc<dyn PingKeeper>) -> Self {
+        Self { keeper: Some(keeper), ..Self::of(reader) }
+    }
+
+    /// Takes values from these sources, and from none that were given before.
+    #[must_use]
+    pub fn sources(mut self, sources: Sources) -> Self {
+        self.sources = sources;
+        self
+    }
+
+    /// Says which version of the program this is: `version` of the document.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.program.version = Some(version.into());
+        self
+    }
+
+    /// Says how the program was installed: `installation_type` of the document.
+    #[must_use]
+    pub fn installation_type(mut self, installation_type: impl Into<String>) -> Self {
+        self.program.installation_type = Some(installation_type.into());
+        self
+    }
+
+    /// Puts a value at a place where no definition has one, as `edition`; in place of what the crate would put there.
+    #[must_use]
+    pub fn fact(mut self, key_path: impl Into<String>, value: impl Into<PingValue>) -> Self {
+        self.facts.insert(key_path.into(), value.into());
+        self
+    }
+
+    /// Sets how long a metric, and all of them, may take.
+    #[must_use]
+    pub fn limits(mut self, limits: PingLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Chooses what stands in the document for a metric that failed.
+    #[must_use]
+    pub fn failures(mut self, failures: Failures) -> Self {
+        self.failures = failures;
+        self
+    }
+
+    /// Builds the document as of now, and keeps nothing: a preview. Of two builds at one moment with sources that say the same the
+    /// bytes are the same.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Definitions`] when there are none; [`ErrorKind::Usage`] for a fact that has no place; the errors of reading the
+    /// store. What keeps one metric from its value is in the report.
+    pub fn build(&self) -> Result<PingReport, Error> {
+        self.build_telling(&mut |_, _, _| {})
+    }
+
+    /// As [`Ping::build`]; `told` hears before each metric from a source how many of them are done, how many there are, and its key
+    /// path.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ping::build`].
+    pub fn build_telling(&self, told: &mut dyn FnMut(usize, usize, &str)) -> Result<PingReport, Error> {
+        self.report(self.reader.clock_now(), told)
+    }
+
+    fn report(
+        &self,
+        weeks_before: Timestamp,
+        told: &mut dyn FnMut(usize, usize, &str),
+    ) -> Result<PingReport, Error> {
+        let consent = self.consent()?;
+        let building = Building {
+            reader: &self.reader,
+            sources: &self.sources,
+            program: &self.program,
+            facts: &self.facts,
+            consent: &consent,
+            limits: self.limits,
+            failures: self.failures,
+            weeks_before,
+        };
+        let built = building.build(told)?;
+        let is_partial = built.is_partial();
+        let Built { document, metrics, recorded_at, finished_at, duration } = built;
+        let beside = Beside { recorded_at, finished_at, is_partial, duration, metrics: &metrics }.render()?;
+        Ok(PingReport { recorded_at, document, metrics, is_partial, beside })
+    }
+
+    /// What the operator has chosen.
+    ///
+    /// # Errors
+    ///
+    /// The errors of reading the store.
+    pub fn consent(&self) -> Result<Consent, Error> {
+        self.reader.read(|snapshot| snapshot.consent())
+    }
+
+    /// Sets what the operator has chosen, for every process that has the store open.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`] when sending is on without a URL of `http` or `https`; [`ErrorKind::ReadOnly`] for a ping of a reader; the
+    /// reason of a failed commit.
+    pub fn set_consent(&self, consent: &Consent) -> Result<(), Error> {
+        let is_url = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+        if consent.sends() && !consent.url().is_some_and(is_url) {
+            let what = "sending needs a URL that begins with https:// or http://; give one";
+            return Err(Error::new(ErrorKind::Usage, what));
+        }
+        self.keep(PingStep::Choose(consent.clone())).map(drop)
+    }
+
+    /// The uuid of the installation: made once, when the store was created.
+    ///
+    /// # Errors
+    ///
+    /// The errors of reading the store.
+    pub fn uuid(&self) -> Result<String, Error> {
+        let identity = self.reader.read(|snapshot| snapshot.identity())?;
+        Ok(system::uuid_text(identity.uuid))
+    }
+
+    /// When pings of this installation are due.
+    ///
+    /// # Errors
+    ///
+    /// The errors of reading the store.
+    pub fn schedule(&self) -> Result<PingSchedule, Error> {
+        Ok(PingSchedule::of(&self.uuid()?))
+    }
+
+    /// Every document that is kept, by week.
+    ///
+    /// # Errors
+    ///
+    /// The errors of reading the store.
+    pub fn history(&self) -> Result<Vec<KeptPing>, Error> {
+        self.reader.read(|snapshot| snapshot.pings(IsoWeek::from_index(0), IsoWeek::of(Timestamp::MAX)))
+    }
+
+    /// The document of a week, if one is kept.
+    ///
+    /// # Errors
+    ///
+    /// The errors of reading the store.
+    pub fn kept(&self, week: IsoWeek) -> Result<Option<KeptPing>, Error> {
+        Ok(self.reader.read(|snapshot| snapshot.pings(week, week))?.pop())
+    }
+
+    fn keep(&self, step: PingStep) -> Result<Commit, Error> {
+        let keeper = self.keeper.as_ref().ok_or_else(|| {
+            let what =
+                "this ping is of a reader, which writes nothing; take that of a Store, or of an Upkeep";
+            Error::new(ErrorKind::ReadOnly, what)
+        })?;
+        keeper.commit(step)
+    }
+}
+
+impl KeptPing {
+    fn new(week: IsoWeek, report: PingReport) -> Self {
+        let digest = PingDigest(Sha256::digest(&report.document).into());
+        let PingReport { recorded_at, document, beside, is_partial, .. } = report;
+        Self { week, recorded_at, document, beside, digest, is_partial, delivery: Delivery::default() }
+    }
+
+    /// What became of each metric.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::StoreDamaged`] when what is kept beside the document does not read.
+    pub fn metrics(&self) -> Result<Vec<MetricReport>, Error> {
+        beside::metrics(&self.beside).map_err(|error| error.context(self.week))
+    }
+
+    /// Whether the document still has the digest that it was kept with.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        PingDigest(Sha256::digest(&self.document).into()) == self.digest
+    }
+}

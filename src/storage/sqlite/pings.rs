@@ -1,0 +1,187 @@
+//! Pings: the documents that are kept, the lease of who works at them, and what may leave.
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use crate::definition::words::DataCategory;
+use crate::error::{Error, ErrorKind};
+use crate::storage::ping::{
+    Consent, Delivery, DeliveryOutcome, Identity, KeptPing, PingDigest, PingStep, PingWorker,
+};
+use crate::storage::sqlite::failure::{During, damaged};
+use crate::storage::sqlite::migrate;
+use crate::time::timestamp::Timestamp;
+use crate::time::week::IsoWeek;
+
+/// The first version that keeps pings.
+const SINCE_VERSION: i32 = 2;
+/// A lease that ends later than this was taken by a clock that was wrong, and counts as ended.
+const MAX_LEASE_SECONDS: i64 = 24 * 3_600;
+
+const DOING: &str = "keeping pings";
+const READING: &str = "reading the pings";
+
+const SELECT_IDENTITY: &str = "SELECT uuid, created FROM store";
+const SELECT_ALL: &str = "SELECT week, recorded, document, beside, digest, partial, outcome, attempts, tried, next, status, response
+     FROM pings WHERE week BETWEEN ?1 AND ?2 ORDER BY week";
+const SELECT_CONSENT: &str = "SELECT sending, url, categories, suppress_below, weeks_kept FROM consent";
+const SELECT_LEASE: &str = "SELECT worker, until FROM consent";
+const TAKE_LEASE: &str = "UPDATE consent SET worker = ?1, until = ?2";
+const END_LEASE: &str = "UPDATE consent SET worker = NULL, until = NULL WHERE worker = ?1";
+const KEEP: &str = "INSERT INTO pings (week, recorded, document, beside, digest, partial, outcome, attempts)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0) ON CONFLICT (week) DO NOTHING";
+const FORGET: &str = "DELETE FROM pings WHERE week < ?1";
+const DELIVER: &str =
+    "UPDATE pings SET outcome = ?2, attempts = ?3, tried = ?4, next = ?5, status = ?6, response = ?7
+     WHERE week = ?1 AND outcome != 'sent'";
+const CHOOSE: &str =
+    "UPDATE consent SET sending = ?1, url = ?2, categories = ?3, suppress_below = ?4, weeks_kept = ?5";
+
+/// Applies a step; `false` when somebody else was first.
+pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timestamp) -> Result<bool, Error> {
+    let rows = match step {
+        PingStep::Lease { worker, until } => {
+            if is_leased_to_another(transaction, *worker, now)? {
+                return Ok(false);
+            }
+            transaction.execute(TAKE_LEASE, params![worker.0.as_slice(), until.unix_seconds()])
+        }
+        PingStep::Release { worker } => transaction.execute(END_LEASE, params![worker.0.as_slice()]),
+        PingStep::Keep { ping, keep_from } => {
+            transaction.execute(FORGET, params![keep_from.index()]).during(DOING)?;
+            transaction.execute(
+                KEEP,
+                params![
+                    ping.week.index(),
+                    ping.recorded_at.unix_seconds(),
+                    ping.document,
+                    ping.beside,
+                    ping.digest.0.as_slice(),
+                    ping.is_partial,
+                    ping.delivery.outcome.as_str()
+                ],
+            )
+        }
+        PingStep::Deliver { week, delivery } => transaction.execute(
+            DELIVER,
+            params![
+                week.index(),
+                delivery.outcome.as_str(),
+                delivery.attempts,
+                delivery.tried_at.map(Timestamp::unix_seconds),
+                delivery.next_at.map(Timestamp::unix_seconds),
+                delivery.status,
+                delivery.response
+            ],
+        ),
+        PingStep::Choose(consent) => {
+            let categories: Vec<&str> = consent.categories.iter().map(|category| category.as_str()).collect();
+            transaction.execute(
+                CHOOSE,
+                params![
+                    consent.sending,
+                    consent.url,
+                    categories.join(" "),
+                    consent.suppress_below,
+                    consent.weeks_kept
+                ],
+            )
+        }
+    };
+    Ok(rows.during(DOING)? == 1)
+}
+
+fn is_leased_to_another(
+    transaction: &Transaction<'_>,
+    worker: PingWorker,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let (owner, until): (Option<Vec<u8>>, Option<i64>) =
+        transaction.query_row(SELECT_LEASE, [], |row| Ok((row.get(0)?, row.get(1)?))).during(DOING)?;
+    let left = until.map_or(0, |until| until.saturating_sub(now.unix_seconds()));
+    Ok(owner.is_some_and(|owner| owner != worker.0) && (1..=MAX_LEASE_SECONDS).contains(&left))
+}
+
+/// The documents of these weeks, by week.
+pub(super) fn of_weeks(
+    connection: &Connection,
+    first: IsoWeek,
+    last: IsoWeek,
+) -> Result<Vec<KeptPing>, Error> {
+    if migrate::version(connection)? < SINCE_VERSION {
+        return Ok(Vec::new());
+    }
+    let mut select = connection.prepare_cached(SELECT_ALL).during(READING)?;
+    let rows = select.query_map(params![first.index(), last.index()], stored).during(READING)?;
+    rows.map(|row| row.during(READING).and_then(checked)).collect()
+}
+
+type Stored = (KeptPing, Vec<u8>, String);
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let time = |at: Option<i64>| at.map(Timestamp::from_unix_seconds);
+    let delivery = Delivery {
+        outcome: DeliveryOutcome::Kept,
+        attempts: row.get(7)?,
+        tried_at: time(row.get(8)?),
+        next_at: time(row.get(9)?),
+        status: row.get(10)?,
+        response: row.get(11)?,
+    };
+    let ping = KeptPing {
+        week: IsoWeek::from_index(row.get(0)?),
+        recorded_at: Timestamp::from_unix_seconds(row.get(1)?),
+        document: row.get(2)?,
+        beside: row.get(3)?,
+        digest: PingDigest([0; 32]),
+        is_partial: row.get(5)?,
+        delivery,
+    };
+    Ok((ping, row.get(4)?, row.get(6)?))
+}
+
+fn checked((mut ping, digest, outcome): Stored) -> Result<KeptPing, Error> {
+    let week = ping.week;
+    let digest = <[u8; 32]>::try_from(digest.as_slice());
+    ping.digest = PingDigest(digest.map_err(|_| damaged(format_args!("the ping of {week} has no digest")))?);
+    ping.delivery.outcome = DeliveryOutcome::from_word(&outcome)
+        .ok_or_else(|| damaged(format_args!("the ping of {week} has an outcome that is none")))?;
+    Ok(ping)
+}
+
+/// What the operator has chosen.
+pub(super) fn consent(connection: &Connection) -> Result<Consent, Error> {
+    if migrate::version(connection)? < SINCE_VERSION {
+        return Ok(Consent::default());
+    }
+    let (mut consent, categories) = connection
+        .query_row(SELECT_CONSENT, [], |row| {
+            let consent = Consent {
+                sending: row.get(0)?,
+                url: row.get(1)?,
+                categories: Vec::new(),
+                suppress_below: row.get(3)?,
+                weeks_kept: row.get(4)?,
+            };
+            Ok((consent, row.get::<_, String>(2)?))
+        })
+        .during(READING)?;
+    for word in categories.split_whitespace() {
+        let category = DataCategory::from_word(word)
+            .ok_or_else(|| damaged(format_args!("it permits the category `{word}`, which is none")))?;
+        consent.categories.push(category);
+    }
+    Ok(consent)
+}
+
+/// Who the store is.
+pub(super) fn identity(connection: &Connection) -> Result<Identity, Error> {
+    let row: Option<(Vec<u8>, i64)> = connection
+        .query_row(SELECT_IDENTITY, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+        .during(READING)?;
+    let (uuid, created) = row.ok_or_else(|| damaged("it does not say who it is"))?;
+    let uuid = <[u8; 16]>::try_from(uuid.as_slice()).map_err(|_| {
+        Error::new(ErrorKind::StoreDamaged, "the store's uuid has not 16 bytes; restore a backup")
+    })?;
+    Ok(Identity { uuid, created: Timestamp::from_unix_seconds(created) })
+}
