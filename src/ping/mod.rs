@@ -2,9 +2,11 @@
 
 pub(crate) mod beside;
 pub(crate) mod build;
+pub(crate) mod difference;
 pub(crate) mod environment;
 pub(crate) mod schedule;
 pub(crate) mod source;
+pub(crate) mod thread;
 pub(crate) mod value;
 pub(crate) mod weekly;
 
@@ -15,8 +17,6 @@ mod system;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind};
 use crate::ping::beside::{Beside, MetricReport};
@@ -286,7 +286,7 @@ impl Ping {
 
 impl KeptPing {
     fn new(week: IsoWeek, report: PingReport) -> Self {
-        let digest = PingDigest(Sha256::digest(&report.document).into());
+        let digest = PingDigest::of(&report.document);
         let PingReport { recorded_at, document, beside, is_partial, .. } = report;
         Self { week, recorded_at, document, beside, digest, is_partial, delivery: Delivery::default() }
     }
@@ -298,11 +298,5 @@ impl KeptPing {
     /// [`ErrorKind::StoreDamaged`] when what is kept beside the document does not read.
     pub fn metrics(&self) -> Result<Vec<MetricReport>, Error> {
         beside::metrics(&self.beside).map_err(|error| error.context(self.week))
-    }
-
-    /// Whether the document still has the digest that it was kept with.
-    #[must_use]
-    pub fn is_intact(&self) -> bool {
-        PingDigest(Sha256::digest(&self.document).into()) == self.digest
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
 use crate::definition::words::DataCategory;
 use crate::time::timestamp::Timestamp;
 use crate::time::week::IsoWeek;
@@ -41,6 +43,14 @@ pub struct KeptPing {
     pub delivery: Delivery,
 }
 
+impl KeptPing {
+    /// Whether the document still has the digest that it was kept with.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        PingDigest::of(&self.document) == self.digest
+    }
+}
+
 /// SHA-256 of a document; written as 64 hexadecimal digits.
 ///
 /// ```
@@ -54,6 +64,12 @@ pub struct KeptPing {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PingDigest(pub(crate) [u8; 32]);
+
+impl PingDigest {
+    pub(crate) fn of(document: &str) -> Self {
+        Self(Sha256::digest(document).into())
+    }
+}
 
 impl fmt::Display for PingDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -35,7 +35,7 @@ pub(crate) const DOORS: &[(&str, &[&str])] = &[
     ("indicatif", &["src/cli/progress.rs"]),
     ("rusqlite", &["src/storage/sqlite/", "src/ping/sources/sqlite.rs"]),
     ("rustix", &["src/time/", "src/cli/interrupt.rs", "src/ping/system.rs"]),
-    ("sha2", &["src/ingest/source.rs", "src/ping/"]),
+    ("sha2", &["src/ingest/source.rs", "src/ping/", "src/storage/ping.rs"]),
     ("signal_hook", &["src/cli/interrupt.rs"]),
     ("terminal_size", &["src/cli/"]),
     ("unicode_width", &["src/cli/"]),

@@ -10,6 +10,9 @@ use std::fmt;
 use crate::error::{Error, ErrorKind};
 use crate::report::check::days::Checking;
 use crate::report::reader::Reader;
+use crate::storage::Snapshot;
+use crate::time::timestamp::Timestamp;
+use crate::time::week::IsoWeek;
 
 /// So many findings are kept; the others are counted.
 const MAX_FINDINGS: usize = 1_000;
@@ -80,7 +83,7 @@ pub struct Finding {
 pub enum Law {
     /// Pages, rows and indexes fit together.
     Structure,
-    /// Every sketch carries the checksum of its bytes.
+    /// Every sketch carries the checksum of its bytes, and every ping has its digest.
     Checksum,
     /// Hours add up to days, days to all time, and the totals of events to what the ledger says is stored.
     Conservation,
@@ -144,7 +147,7 @@ impl Reader {
     ///   change too, for parts of them the total is the limit;
     /// - sound sketches of one series exchanged between two days, where both days had enough events; and a sketch that is gone
     ///   from a day that has not yet been united with all time;
-    /// - what stands once only: refusals and losses in the ledger, marks, offsets of sources, times of recording that do not
+    /// - what stands once only: refusals and losses in the ledger, marks, offsets of sources, what the operator has chosen about pings, times of recording that do not
     ///   overlap or are gone (their rules are then refused as not recorded), definitions that can be read, the text of a name;
     /// - bits in pages that nothing uses.
     ///
@@ -159,6 +162,7 @@ impl Reader {
                 Err(error) if error.kind() == ErrorKind::StoreDamaged => check.find(Law::Structure, error),
                 Err(error) => return Err(error),
             }
+            check_pings(snapshot, &mut check)?;
             let mut checking = Checking::new(snapshot, depth, check);
             match checking.run() {
                 Ok(()) => {}
@@ -172,4 +176,24 @@ impl Reader {
             Ok(checking.check)
         })
     }
+}
+
+/// Every ping has the digest that it was kept with.
+fn check_pings(snapshot: &dyn Snapshot, check: &mut Check) -> Result<(), Error> {
+    let consent = snapshot.consent().map(drop);
+    let pings = snapshot.pings(IsoWeek::of(Timestamp::EPOCH), IsoWeek::of(Timestamp::MAX));
+    match consent.and(pings) {
+        Ok(pings) => {
+            for ping in pings.iter().filter(|ping| !ping.is_intact()) {
+                let what = format!(
+                    "the ping of {} differs from its digest; take it from a backup, or forget it",
+                    ping.week
+                );
+                check.find(Law::Checksum, what);
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::StoreDamaged => check.find(Law::Structure, error),
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }

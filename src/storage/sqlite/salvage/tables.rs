@@ -3,10 +3,12 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
+use crate::definition::words::DataCategory;
 use crate::error::Error;
+use crate::storage::ping::PingDigest;
 use crate::storage::salvaged::Salvage;
 use crate::storage::sqlite::failure::During;
-use crate::storage::sqlite::schema::{is_reserved_kind, kind_of};
+use crate::storage::sqlite::schema::{USER_VERSION, is_reserved_kind, kind_of};
 
 /// Damage must not make a scan endless.
 const MAX_ROWS: u64 = 4_000_000;
@@ -16,6 +18,8 @@ pub(super) const SERIES_END: i64 = 1 << 40;
 /// A table, the ways to read all of it, and what becomes of rows.
 struct Table {
     name: &'static str,
+    /// The first version of stores that has it.
+    since: i32,
     /// Each order, one pair for each tree that has all columns.
     ways: &'static [[&'static str; 2]],
     put: &'static str,
@@ -26,9 +30,10 @@ struct Table {
     consequence: &'static str,
 }
 
-const TABLES: [Table; 8] = [
+const TABLES: [Table; 10] = [
     Table {
         name: "series",
+        since: 1,
         ways: &[
             [
                 "SELECT id, key, kind FROM series ORDER BY id",
@@ -54,6 +59,7 @@ const TABLES: [Table; 8] = [
     },
     Table {
         name: "recorded",
+        since: 1,
         ways: &[[
             "SELECT series, since, until FROM recorded ORDER BY series, since",
             "SELECT series, since, until FROM recorded ORDER BY series DESC, since DESC",
@@ -69,6 +75,7 @@ const TABLES: [Table; 8] = [
     },
     Table {
         name: "value_names",
+        since: 1,
         ways: &[
             [
                 "SELECT series, text, value FROM value_names ORDER BY series, text",
@@ -94,6 +101,7 @@ const TABLES: [Table; 8] = [
     },
     Table {
         name: "producers",
+        since: 1,
         ways: &[[
             "SELECT id, sequence, seen FROM producers ORDER BY id",
             "SELECT id, sequence, seen FROM producers ORDER BY id DESC",
@@ -105,6 +113,7 @@ const TABLES: [Table; 8] = [
     },
     Table {
         name: "sources",
+        since: 1,
         ways: &[[
             "SELECT name, offset, digest, lines, accepted, latest, seen FROM sources ORDER BY name",
             "SELECT name, offset, digest, lines, accepted, latest, seen FROM sources ORDER BY name DESC",
@@ -126,6 +135,7 @@ const TABLES: [Table; 8] = [
     },
     Table {
         name: "marks",
+        since: 1,
         ways: &[[
             "SELECT name, at, made FROM marks ORDER BY name",
             "SELECT name, at, made FROM marks ORDER BY name DESC",
@@ -137,6 +147,7 @@ const TABLES: [Table; 8] = [
     },
     Table {
         name: "ledger",
+        since: 1,
         ways: &[[
             "SELECT entry, reason, count FROM ledger ORDER BY entry, reason",
             "SELECT entry, reason, count FROM ledger ORDER BY entry DESC, reason DESC",
@@ -148,6 +159,7 @@ const TABLES: [Table; 8] = [
     },
     Table {
         name: "damaged",
+        since: 1,
         ways: &[[
             "SELECT series, bucket, found, united, blob FROM damaged NOT INDEXED ORDER BY rowid",
             "SELECT series, bucket, found, united, blob FROM damaged NOT INDEXED ORDER BY rowid DESC",
@@ -159,11 +171,50 @@ const TABLES: [Table; 8] = [
         },
         consequence: "days that were known to be damaged may look whole",
     },
+    Table {
+        name: "pings",
+        since: 2,
+        ways: &[[
+            "SELECT week, recorded, document, beside, digest, partial, outcome, attempts, tried, next, status, response
+             FROM pings ORDER BY week",
+            "SELECT week, recorded, document, beside, digest, partial, outcome, attempts, tried, next, status, response
+             FROM pings ORDER BY week DESC",
+        ]],
+        put: "INSERT OR IGNORE INTO pings
+             (week, recorded, document, beside, digest, partial, outcome, attempts, tried, next, status, response)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        drop: None,
+        is_sound: |row| match row {
+            [Value::Integer(0..), Value::Integer(_), Value::Text(document), Value::Text(_), Value::Blob(digest), ..] => {
+                PingDigest::of(document).0.as_slice() == digest.as_slice()
+            }
+            _ => false,
+        },
+        consequence: "the documents of their weeks are gone, and one that was not sent yet is made anew",
+    },
+    Table {
+        name: "consent",
+        since: 2,
+        ways: &[[SELECT_CONSENT, SELECT_CONSENT]],
+        put: "UPDATE consent SET sending = ?1, url = ?2, categories = ?3, suppress_below = ?4, weeks_kept = ?5",
+        drop: None,
+        is_sound: |row| match row {
+            [Value::Integer(0..=1), Value::Text(_) | Value::Null, Value::Text(categories), Value::Integer(0..), Value::Integer(1..)] => {
+                categories.split_whitespace().all(|word| DataCategory::from_word(word).is_some())
+            }
+            _ => false,
+        },
+        consequence: "nothing is sent until it is turned on again",
+    },
 ];
+
+const SELECT_CONSENT: &str = "SELECT sending, url, categories, suppress_below, weeks_kept FROM consent";
 
 /// Copies all that can be read of the tables without buckets.
 pub(super) fn copy_small(from: &Connection, to: &Connection, salvage: &mut Salvage) -> Result<(), Error> {
-    for table in &TABLES {
+    let version: i32 =
+        from.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap_or(USER_VERSION);
+    for table in TABLES.iter().filter(|table| table.since <= version) {
         let mut put = to.prepare(table.put).during("writing the new store")?;
         let (mut met_again, mut drop) =
             (Vec::new(), table.drop.map(|sql| to.prepare(sql).during("writing the new store")).transpose()?);
