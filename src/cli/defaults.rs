@@ -1,8 +1,10 @@
 //! What a host program changes when it mounts the command line.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::Definitions;
+use crate::{Definitions, Ping};
 
 /// The names and places that the command line starts from; a host program that mounts it sets its own.
 ///
@@ -20,7 +22,7 @@ use crate::Definitions;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 #[must_use = "defaults do nothing until the command line runs with them"]
 pub struct Defaults {
@@ -28,6 +30,20 @@ pub struct Defaults {
     env_prefix: String,
     store: PathBuf,
     definitions: Option<Definitions>,
+    ping: Option<Arc<ExtendPing>>,
+}
+
+type ExtendPing = dyn Fn(Ping) -> Ping + Send + Sync;
+
+impl fmt::Debug for Defaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Defaults")
+            .field("program", &self.program)
+            .field("env_prefix", &self.env_prefix)
+            .field("store", &self.store)
+            .field("definitions", &self.definitions)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Defaults {
@@ -39,6 +55,7 @@ impl Defaults {
             env_prefix: "HEADCOUNT".to_owned(),
             store: PathBuf::from("headcount.db"),
             definitions: None,
+            ping: None,
         }
     }
 
@@ -64,6 +81,28 @@ impl Defaults {
     pub fn definitions(mut self, definitions: Definitions) -> Self {
         self.definitions = Some(definitions);
         self
+    }
+
+    /// What the program adds to its pings: sources, its version, how it was installed. Default: nothing.
+    ///
+    /// ```
+    /// use headcount::Sources;
+    /// use headcount::cli::Defaults;
+    ///
+    /// let sources = Sources::new().class("CountUsersMetric", |_| Ok(17.into()));
+    /// let defaults = Defaults::new().ping(move |ping| ping.sources(sources.clone()).version("1.4.0"));
+    /// # let _ = defaults;
+    /// ```
+    pub fn ping(mut self, extend: impl Fn(Ping) -> Ping + Send + Sync + 'static) -> Self {
+        self.ping = Some(Arc::new(extend));
+        self
+    }
+
+    pub(super) fn extend_ping(&self, ping: Ping) -> Ping {
+        match &self.ping {
+            Some(extend) => extend(ping),
+            None => ping,
+        }
     }
 
     pub(super) fn program_name(&self) -> &str {

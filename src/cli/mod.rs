@@ -48,7 +48,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use args::{Command, DefinitionsCommand, Global, MetricCommand, PingCommand};
+use args::{Command, DefinitionsCommand, Global, MetricCommand};
 use output::{Failure, Form, Output};
 use window::Moment;
 
@@ -106,7 +106,7 @@ fn execute(command: &Command, context: &Context, output: &mut Output<'_>) -> Res
         Command::Metric(MetricCommand::Show(args)) => show::run(args, context, output),
         Command::Metric(MetricCommand::Get(args)) => metric::get(args, context, output),
         Command::Definitions(DefinitionsCommand::Check(args)) => definitions::check(args, context, output),
-        Command::Ping(PingCommand::Preview(args)) => ping::preview(args, context, output),
+        Command::Ping(command) => ping::run(command, context, output),
         Command::Check(args) => check::run(args, context, output),
         Command::Backup(args) => backup::run(args, context, output),
         Command::Retention(args) => retention::run(args, context, output),

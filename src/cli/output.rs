@@ -65,16 +65,6 @@ impl Failure {
         Self::new(word(ErrorKind::Internal), Exit::Failed, message)
     }
 
-    /// The kind as one word.
-    pub(super) fn kind(&self) -> &'static str {
-        self.kind
-    }
-
-    /// What is wrong; further lines say what to write.
-    pub(super) fn first_line(&self) -> &str {
-        text::first_line(&self.message)
-    }
-
     pub(super) fn is(&self, kind: ErrorKind) -> bool {
         self.kind == word(kind)
     }
@@ -210,17 +200,6 @@ impl<'a> Output<'a> {
     /// The document for stdout.
     pub(super) fn document(&mut self, document: &impl Serialize) {
         self.json(serde_json::to_string(document));
-    }
-
-    /// A document that people read: what could steer a terminal is escaped, as JSON allows for every character.
-    pub(super) fn pretty(&mut self, document: &impl Serialize) {
-        self.json(serde_json::to_string_pretty(document).map(|json| {
-            let escaped = |character: char| match u32::from(character) {
-                code @ 0x7f..=0xffff if text::steers(character) => format!("\\u{code:04x}"),
-                _ => character.to_string(),
-            };
-            json.chars().map(escaped).collect()
-        }));
     }
 
     fn json(&mut self, json: serde_json::Result<String>) {

@@ -1,4 +1,4 @@
-//! How far an import has come, on a terminal.
+//! How far an import, or a ping, has come, on a terminal.
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Result as IoResult};
@@ -14,6 +14,7 @@ use super::text;
 const SHOWN_AFTER: Duration = Duration::from_millis(500);
 const SHOWN_EVERY: Duration = Duration::from_millis(250);
 const MAX_NAME_CHARS: usize = 40;
+const ASKING: &str = "{pos} of {len} metrics, {elapsed}: {msg}";
 const WAITING: &str = "{msg}: {elapsed}";
 const WITH_TOTAL: &str = "{prefix}: {decimal_bytes} of {decimal_total_bytes}, {msg} lines/s, {eta} left";
 const WITHOUT_TOTAL: &str = "{prefix}: {decimal_bytes}, {msg} lines/s";
@@ -126,6 +127,43 @@ pub(super) fn during<T>(doing: &str, form: Form, work: impl FnOnce() -> T) -> T 
         drop(working);
         done
     })
+}
+
+/// Says how many metrics of a ping were asked for, and which one is being waited for.
+pub(super) struct Asking {
+    bar: ProgressBar,
+    began: Instant,
+    target: RefCell<Option<ProgressDrawTarget>>,
+}
+
+impl Asking {
+    pub(super) fn new(form: Form) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template(ASKING) {
+            bar.set_style(style);
+        }
+        let target =
+            (form == Form::Text).then(ProgressDrawTarget::stderr).filter(|target| !target.is_hidden());
+        Self { bar, began: Instant::now(), target: RefCell::new(target) }
+    }
+
+    pub(super) fn tell(&self, done: usize, all: usize, key_path: &str) {
+        if self.began.elapsed() >= SHOWN_AFTER
+            && let Some(target) = self.target.borrow_mut().take()
+        {
+            self.bar.set_draw_target(target);
+            self.bar.enable_steady_tick(SHOWN_EVERY);
+        }
+        self.bar.set_length(all as u64);
+        self.bar.set_position(done as u64);
+        self.bar.set_message(text::cut(&text::name(key_path), MAX_NAME_CHARS));
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// Passes an input on, and tells what was read.

@@ -11,10 +11,10 @@ use super::output::{Failure, Form, Output};
 use super::query::StepDocument;
 use super::table::{Align, Table};
 use super::window::{self, Moment};
-use super::{Context, text};
+use super::{Context, ping, text};
 use crate::{
-    Answer, Definitions, ErrorKind, Evaluate, MetricDefinition, MetricValue, Query, Reader, Rule, RuleKind,
-    SeriesActivity, TimeFrame, TimeRange, Timestamp, Unit, Window,
+    Answer, Definitions, ErrorKind, Evaluate, MetricDefinition, MetricReport, MetricValue, PingValue, Query,
+    Reader, Rule, RuleKind, SeriesActivity, TimeFrame, TimeRange, Timestamp, Unit, Window,
 };
 
 /// How many complete weeks are shown.
@@ -33,6 +33,16 @@ struct Document<'a> {
     rolling: Evaluated<'a>,
     current: Evaluated<'a>,
     weeks: Vec<StepDocument<'a>>,
+    /// Of a metric that no event counts: what it would be in a ping now.
+    ping: Option<AskedDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct AskedDocument<'a> {
+    value: &'a Option<PingValue>,
+    outcome: &'static str,
+    reason: &'a str,
+    message: &'a str,
 }
 
 #[derive(Serialize)]
@@ -52,13 +62,17 @@ struct Portrait<'a> {
     series: Vec<(&'a Rule, Option<SeriesActivity>)>,
     values: [MetricValue; 3],
     weeks: Vec<Answer>,
+    asked: Option<(Option<PingValue>, MetricReport)>,
 }
 
 pub(super) fn run(args: &MetricShowArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     let reader = context.reader()?;
     let definitions = reader.definitions()?;
     let now = args.as_of.unwrap_or_else(|| context.now());
-    let portrait = portrait(args, &definitions, &reader, now)?;
+    let mut portrait = portrait(args, &definitions, &reader, now)?;
+    if portrait.definition.rules().is_empty() {
+        portrait.asked = Some(ping::reading(context)?.metric(&args.key_path)?);
+    }
     match output.form() {
         Form::Json => output.document(&document(&portrait)),
         Form::Text => print(&portrait, context.moment(args.as_of), output),
@@ -114,11 +128,12 @@ fn portrait<'a>(
         series: definition.rules().iter().map(|rule| (rule, active(rule))).collect(),
         values,
         weeks,
+        asked: None,
     })
 }
 
 fn document<'a>(portrait: &'a Portrait<'_>) -> Document<'a> {
-    let Portrait { definition, series, values: [complete, rolling, current], weeks } = portrait;
+    let Portrait { definition, series, values: [complete, rolling, current], weeks, asked } = portrait;
     Document {
         definition: Listed::of(definition),
         series: series
@@ -136,6 +151,12 @@ fn document<'a>(portrait: &'a Portrait<'_>) -> Document<'a> {
         rolling: Evaluated::of(rolling),
         current: Evaluated::of(current),
         weeks: weeks.iter().map(StepDocument::of).collect(),
+        ping: asked.as_ref().map(|(value, report)| AskedDocument {
+            value,
+            outcome: report.outcome.as_str(),
+            reason: &report.reason,
+            message: &report.message,
+        }),
     }
 }
 
@@ -145,7 +166,7 @@ pub(super) fn last_day(series: &SeriesActivity) -> Option<Timestamp> {
 }
 
 fn print(portrait: &Portrait<'_>, now: Moment, output: &mut Output<'_>) {
-    let Portrait { definition, series, values, weeks } = portrait;
+    let Portrait { definition, series, values, weeks, asked } = portrait;
     let look = output.look();
     output.line(look.paint(Paint::Head, &text::name(definition.key_path())));
     for line in definition.description_text().lines() {
@@ -161,7 +182,14 @@ fn print(portrait: &Portrait<'_>, now: Moment, output: &mut Output<'_>) {
             definition.status()
         ),
     ));
-    print_values(definition, values, now, output);
+    match asked {
+        Some((Some(value), _)) => {
+            let value = serde_json::to_string(value).unwrap_or_default();
+            output.line(format_args!("\n  value  {}  in a ping now", text::safe(&value)));
+        }
+        Some((None, report)) => output.line(format_args!("\n  no value: {}", text::safe(&report.message))),
+        None => print_values(definition, values, now, output),
+    }
     print_weeks(weeks, now, output);
     if !series.is_empty() {
         output.line("\nmade of");

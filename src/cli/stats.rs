@@ -13,9 +13,10 @@ use super::progress::during;
 use super::show::{last, last_day, recorded};
 use super::table::{Align, Table};
 use super::window::{self, Moment};
-use super::{Context, text};
+use super::{Context, ping, text};
 use crate::{
-    Contents, Definitions, ErrorKind, Ledger, MetricDefinition, MetricStatus, Rule, SeriesActivity, Space,
+    Consent, Contents, Definitions, ErrorKind, Ledger, MetricDefinition, MetricStatus, Ping, Rule,
+    SeriesActivity, Space, sending_forbidden_by,
 };
 
 /// So many series are shown as text, unless all are asked for; JSON has all.
@@ -38,6 +39,8 @@ struct Document<'a> {
     activity: Vec<SeriesDocument<'a>>,
     never_moved: Vec<&'a str>,
     definitions: Option<DefinitionsDocument<'a>>,
+    /// Whether pings leave this machine.
+    sends: bool,
 }
 
 #[derive(Serialize)]
@@ -89,6 +92,7 @@ struct Condition {
     definitions: Option<std::sync::Arc<Definitions>>,
     changes: Option<Changes>,
     never_moved: Vec<String>,
+    consent: Consent,
 }
 
 pub(super) fn run(args: &StatsArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -109,6 +113,7 @@ pub(super) fn run(args: &StatsArgs, context: &Context, output: &mut Output<'_>) 
         activity,
         definitions,
         changes,
+        consent: Ping::of(&reader).consent()?,
     };
     let store = context.store.display().to_string();
     match output.form() {
@@ -187,6 +192,7 @@ fn document(store: String, condition: &Condition) -> Document<'_> {
         noted,
         activity: condition.activity.iter().map(series_document).collect(),
         never_moved: condition.never_moved.iter().map(String::as_str).collect(),
+        sends: condition.consent.sends() && sending_forbidden_by().is_none(),
         definitions: condition.definitions.as_ref().map(|definitions| DefinitionsDocument {
             events: definitions.events().len(),
             metrics: definitions.metrics().len(),
@@ -218,6 +224,7 @@ fn print(store: &str, condition: &Condition, is_all: bool, now: Moment, output: 
         "holds",
         &format!("{} series, {}", text::count(series), text::plural(sketches, "sketch", "sketches")),
     ]);
+    table.row(["sends", &ping::sending(&condition.consent)]);
     output.table(&table, "");
     if let Some(space) = condition.space {
         print_parts(space, output);

@@ -124,19 +124,26 @@ fn state(answer: &Answer, now: Moment) -> String {
 
 /// What a reader must know of an answer over a window: that it is not over, that recording began within it.
 pub(super) fn partial(answer: &Answer, now: Moment) -> Option<String> {
-    if !answer.partial {
-        return None;
-    }
-    let is_late = answer.since > answer.window.from();
+    answer.partial.then(|| why_partial(answer.window, answer.since, now))
+}
+
+/// Why a value is about a part of its window.
+fn why_partial(window: TimeRange, since: Timestamp, now: Moment) -> String {
+    let is_late = since > window.from();
     // On the first day of the window the hour says why it is not complete.
-    let is_same_day = date(answer.since) == date(answer.window.from());
-    let since = if is_same_day { instant(answer.since, now) } else { day(answer.since, now) };
-    Some(match (is_late, answer.window.to() > now.asked) {
+    let is_same_day = date(since) == date(window.from());
+    let since = if is_same_day { instant(since, now) } else { day(since, now) };
+    match (is_late, window.to() > now.asked) {
         (true, true) => format!("partial: recorded since {since}, not over"),
         (true, false) => format!("partial: recorded since {since}"),
         (false, true) => "partial: not over".to_owned(),
         (false, false) => "partial: not recorded to its end".to_owned(),
-    })
+    }
+}
+
+/// The window of a metric of a ping whose value is about a part of it.
+pub(super) fn of_partial(window: TimeRange, since: Timestamp, now: Moment) -> String {
+    format!("{}, {}", range(window, now), why_partial(window, since, now))
 }
 
 #[cfg(test)]

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::definition::metric::MetricDefinition;
-use crate::definition::words::{DataCategory, MetricStatus, ValueType};
+use crate::definition::words::{DataCategory, MetricStatus};
 use crate::error::{Error, ErrorKind};
 use crate::ping::asking::Asking;
 use crate::ping::beside::{MetricOutcome, MetricReport};
 use crate::ping::document::{Clash, Document, SCHEMA_VERSION};
+use crate::ping::found::{Found, Missing, checked, value_of};
 use crate::ping::numbers;
-use crate::ping::source::{Asked, SourceError, SourceFault, Sources};
+use crate::ping::source::{Asked, SourceError, Sources};
 use crate::ping::system::{self, Fact, Program};
 use crate::ping::value::PingValue;
 use crate::report::metric::Evaluate;
-use crate::report::query::{Answer, Value};
+use crate::report::query::Answer;
 use crate::report::reader::Reader;
 use crate::storage::ping::Consent;
 use crate::time::timestamp::Timestamp;
@@ -68,6 +69,8 @@ pub(crate) struct Building<'a> {
     pub(crate) failures: Failures,
     /// The instant before which the complete weeks of `7d` and `28d` end.
     pub(crate) weeks_before: Timestamp,
+    /// The instant whose values events have, if not now.
+    pub(crate) as_of: Option<Timestamp>,
 }
 
 pub(crate) struct Built {
@@ -87,7 +90,7 @@ impl Built {
 
 impl Building<'_> {
     pub(crate) fn build(&self, told: &mut Told<'_>) -> Result<Built, Error> {
-        let (began, recorded_at) = (Instant::now(), self.reader.clock_now());
+        let (began, recorded_at) = (Instant::now(), self.as_of.unwrap_or_else(|| self.reader.clock_now()));
         let definitions = self.reader.definitions()?;
         let system = system::facts(self.reader, self.program, recorded_at)?;
         let active = |metric: &&MetricDefinition| metric.status() != MetricStatus::Removed;
@@ -126,12 +129,55 @@ impl Building<'_> {
             }
         }
         reports.sort_by(|a, b| a.key_path.cmp(&b.key_path));
-        let finished_at = self.reader.clock_now();
+        let finished_at = self.as_of.unwrap_or_else(|| self.reader.clock_now());
         let is_defined =
             |key_path: &str| definitions.find_metric(key_path).is_some_and(|metric| active(&metric));
         self.place_facts(&mut document, system, finished_at, is_defined)?;
         let document = document.render()?;
         Ok(Built { document, metrics: reports, recorded_at, finished_at, duration: began.elapsed() })
+    }
+
+    /// One metric alone: its value, if it has one, and what became of it.
+    pub(crate) fn one(&self, key_path: &str) -> Result<(Option<PingValue>, MetricReport), Error> {
+        let recorded_at = self.as_of.unwrap_or_else(|| self.reader.clock_now());
+        let definitions = self.reader.definitions()?;
+        let Some(metric) = definitions.find_metric(key_path) else {
+            // Says so, with the nearest name.
+            return Err(self.reader.metric(key_path).err().unwrap_or_else(|| {
+                Error::new(ErrorKind::UnknownMetric, format!("no metric has the key path `{key_path}`"))
+            }));
+        };
+        if !self.consent.permits(metric.data_category()) {
+            return Ok((None, MetricReport::withheld(key_path, metric.data_category())));
+        }
+        let system = system::facts(self.reader, self.program, recorded_at)?;
+        let mut asking = Asking::default();
+        let deadline = Instant::now() + self.limits.ping;
+        let mut find = |metric: &MetricDefinition| -> Result<Found, Error> {
+            if let Some(found) = self.of_events(&[metric])?.remove(metric.key_path()) {
+                return Ok(found);
+            }
+            let began = Instant::now();
+            let value = match self.sources.find(metric) {
+                Some(source) => asking.ask(source, &self.asked(metric, recorded_at, deadline)),
+                None => of_system(metric, &system),
+            };
+            Ok(Found::of(value, began.elapsed()))
+        };
+        let found = if self.sources.find(metric).is_none() && numbers::is_one(metric) {
+            let began = Instant::now();
+            let mut terms = BTreeMap::new();
+            for term in numbers::terms(metric).iter().filter_map(|key_path| definitions.find_metric(key_path))
+            {
+                terms.insert(term.key_path(), find(term)?);
+            }
+            let value = numbers::value(metric, |key_path| terms.get(key_path).map(|found| &found.value));
+            Found::of(value, began.elapsed())
+        } else {
+            find(metric)?
+        };
+        let value = found.value.clone().and_then(|value| checked(metric, value)).ok();
+        Ok((value, self.place(metric, found, &mut Document::default())))
     }
 
     fn asked(&self, metric: &MetricDefinition, at: Timestamp, deadline: Instant) -> Asked {
@@ -148,7 +194,7 @@ impl Building<'_> {
             .filter(|metric| !metric.rules().is_empty() && !self.sources.is_named(metric))
             .collect();
         let mut how = Evaluate::default();
-        how.weeks_before = Some(self.weeks_before);
+        (how.weeks_before, how.as_of) = (Some(self.weeks_before), self.as_of);
         let values = self.reader.metrics_of(counted.iter().map(|metric| metric.key_path()), how)?;
         let each = began.elapsed() / u32::try_from(values.len().max(1)).unwrap_or(u32::MAX);
         let mut known = BTreeMap::new();
@@ -259,87 +305,6 @@ impl Building<'_> {
     }
 }
 
-/// A metric that was asked for.
-pub(crate) struct Found {
-    value: Result<PingValue, Missing>,
-    duration: Duration,
-    answer: Option<Answer>,
-}
-
-impl Found {
-    fn of(value: Result<PingValue, SourceError>, duration: Duration) -> Self {
-        Self { value: value.map_err(Missing::of_source), duration, answer: None }
-    }
-}
-
-/// Why a metric has no value.
-#[derive(Debug, Clone)]
-pub(crate) struct Missing {
-    pub(crate) outcome: MetricOutcome,
-    reason: &'static str,
-    pub(crate) message: String,
-    fault: Option<SourceFault>,
-}
-
-impl Missing {
-    fn suppressed(consent: &Consent) -> Self {
-        let message = format!("fewer than {} users", consent.least_users());
-        Self { outcome: MetricOutcome::Suppressed, reason: "few_users", message, fault: None }
-    }
-
-    fn of_store(error: &Error) -> Self {
-        let (outcome, reason) = match error.kind() {
-            ErrorKind::NotRecorded | ErrorKind::UnknownEvent => (MetricOutcome::Unavailable, "not_recorded"),
-            ErrorKind::NoSource => (MetricOutcome::Unavailable, "no_source"),
-            ErrorKind::NotKept => (MetricOutcome::Failed, "not_kept"),
-            ErrorKind::StoreDamaged => (MetricOutcome::Failed, "store_damaged"),
-            _ => (MetricOutcome::Failed, "failed"),
-        };
-        let message = error.to_string();
-        let first = message.lines().next().unwrap_or_default().trim_end_matches(':').to_owned();
-        Self { outcome, reason, message: first, fault: None }
-    }
-
-    fn of_source(error: SourceError) -> Self {
-        let fault = error.fault();
-        let outcome = match fault {
-            SourceFault::Unavailable => MetricOutcome::Unavailable,
-            _ => MetricOutcome::Failed,
-        };
-        Self { outcome, reason: fault.as_str(), message: error.message().to_owned(), fault: Some(fault) }
-    }
-
-    fn clashing(clash: Clash) -> Self {
-        let message = match clash {
-            Clash::Taken => "another metric has a value where this one needs an object around its own",
-            Clash::TooDeep => "its key path is too deep",
-        };
-        Self {
-            outcome: MetricOutcome::Failed,
-            reason: "definitions",
-            message: message.to_owned(),
-            fault: None,
-        }
-    }
-
-    fn invalid(message: String) -> Self {
-        Self { outcome: MetricOutcome::Failed, reason: "invalid", message, fault: None }
-    }
-
-    /// GitLab's number for it; nothing stands for what is left out.
-    fn stands_for(&self, metric: &MetricDefinition) -> Option<PingValue> {
-        if self.outcome != MetricOutcome::Failed {
-            return None;
-        }
-        Some(match (self.fault, metric.value_type()) {
-            (Some(SourceFault::Deprecated), _) => PingValue::Integer(-1_000),
-            (Some(SourceFault::Imprecise), _) => PingValue::Integer(-2),
-            (_, ValueType::Object) => PingValue::Object([("-1".to_owned(), PingValue::Integer(-1))].into()),
-            _ => PingValue::Integer(-1),
-        })
-    }
-}
-
 fn of_system(metric: &MetricDefinition, system: &[Fact]) -> Result<PingValue, SourceError> {
     let of_class = |class| system.iter().find(|fact| fact.class == class);
     if let Some(fact) = metric.instrumentation_class().and_then(of_class) {
@@ -352,55 +317,4 @@ fn of_system(metric: &MetricDefinition, system: &[Fact]) -> Result<PingValue, So
         }
         (None, None) => format!("its data source `{}` is not connected", metric.data_source()),
     }))
-}
-
-/// A value that is of the type that the definition says.
-fn checked(metric: &MetricDefinition, value: PingValue) -> Result<PingValue, Missing> {
-    if let Some(fault) = value.fault() {
-        return Err(Missing::invalid(fault));
-    }
-    let is_of_type = match (metric.value_type(), &value) {
-        (_, PingValue::Null)
-        | (ValueType::Number, PingValue::Integer(_) | PingValue::Number(_))
-        | (ValueType::String, PingValue::Text(_))
-        | (ValueType::Boolean, PingValue::Boolean(_))
-        // Lists among them: GitLab's schemas have no word of their own for those.
-        | (ValueType::Object, PingValue::Object(_) | PingValue::List(_)) => true,
-        _ => false,
-    };
-    if is_of_type {
-        return Ok(value);
-    }
-    Err(Missing::invalid(format!(
-        "its value is {}, and its definition says {}",
-        kind_of(&value),
-        metric.value_type()
-    )))
-}
-
-fn kind_of(value: &PingValue) -> &'static str {
-    match value {
-        PingValue::Null => "null",
-        PingValue::Boolean(_) => "a boolean",
-        PingValue::Integer(_) | PingValue::Number(_) => "a number",
-        PingValue::Text(_) => "a string",
-        PingValue::List(_) => "a list",
-        PingValue::Object(_) => "an object",
-    }
-}
-
-fn value_of(answer: &Answer) -> PingValue {
-    match &answer.value {
-        Value::Count(count) => (*count).into(),
-        Value::Sum { sum, .. } => (*sum).into(),
-        Value::Unique(_) => answer.count().unwrap_or_default().into(),
-        Value::PerValue(properties) => {
-            let counts = |counts: &BTreeMap<String, u64>| {
-                let count = |(value, count): (&String, &u64)| (value.clone(), (*count).into());
-                PingValue::Object(counts.iter().map(count).collect())
-            };
-            let property = |(name, values): (&String, &BTreeMap<String, u64>)| (name.clone(), counts(values));
-            PingValue::Object(properties.iter().map(property).collect())
-        }
-    }
 }

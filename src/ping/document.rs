@@ -41,11 +41,31 @@ impl Document {
     }
 
     pub(crate) fn render(&self) -> Result<String, Error> {
-        let mut json = serde_json::to_string_pretty(&self.0)
-            .map_err(|error| Error::new(ErrorKind::Internal, format!("the ping is no JSON: {error}")))?;
-        json.push('\n');
-        Ok(json)
+        render(&self.0)
     }
+}
+
+/// JSON as a ping has it: two spaces a level, a newline at the end, and nothing in it that could steer a terminal, so that people
+/// can look at the very bytes.
+pub(crate) fn render(value: &impl Serialize) -> Result<String, Error> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::new(ErrorKind::Internal, format!("the ping is no JSON: {error}")))?;
+    let mut rendered = String::with_capacity(json.len() + 1);
+    for character in json.chars() {
+        match u32::from(character) {
+            // They stand in texts only, where JSON allows to write any character so.
+            code @ 0x7f..=0xffff if is_unseen(character) => rendered.push_str(&format!("\\u{code:04x}")),
+            _ => rendered.push(character),
+        }
+    }
+    rendered.push('\n');
+    Ok(rendered)
+}
+
+/// Controls, and what changes the order or the look of the text around it without being seen.
+fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn put(nodes: &mut BTreeMap<String, Node>, key_path: &str, value: PingValue) -> Result<(), Clash> {
@@ -91,6 +111,17 @@ mod tests {
             "{\n  \"a\": {\n    \"b\": \"a.b\",\n    \"c\": {\n      \"d\": \"a.c.d\"\n    }\n  },\n  \"e\": \"e\"\n}\n"
         );
         assert_eq!(document.put(&"x.".repeat(MAX_SEGMENTS), PingValue::Null), Err(Clash::TooDeep));
+    }
+
+    #[test]
+    fn what_could_steer_a_terminal_is_escaped_and_reads_back() {
+        let text = "a\u{1b}[2J\u{9b}2J\u{202e}b\u{e9}\u{1f600}";
+        let mut document = Document::default();
+        document.put("a", text.into()).unwrap();
+        let json = document.render().unwrap();
+        assert!(json.contains(r"\u001b[2J\u009b2J\u202eb") && json.contains("\u{e9}\u{1f600}"), "{json}");
+        let read: BTreeMap<String, String> = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["a"], text);
     }
 
     #[test]

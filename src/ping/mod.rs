@@ -12,6 +12,7 @@ pub(crate) mod weekly;
 
 mod asking;
 mod document;
+mod found;
 mod numbers;
 mod system;
 
@@ -187,30 +188,63 @@ impl Ping {
     ///
     /// As [`Ping::build`].
     pub fn build_telling(&self, told: &mut dyn FnMut(usize, usize, &str)) -> Result<PingReport, Error> {
-        self.report(self.reader.clock_now(), told)
+        self.report(self.reader.clock_now(), None, told)
+    }
+
+    /// As [`Ping::build_telling`], with the values that events had at an instant. What no event counts is as it is now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ping::build`].
+    pub fn build_as_of(
+        &self,
+        instant: Timestamp,
+        told: &mut dyn FnMut(usize, usize, &str),
+    ) -> Result<PingReport, Error> {
+        self.report(instant, Some(instant), told)
     }
 
     fn report(
         &self,
         weeks_before: Timestamp,
+        as_of: Option<Timestamp>,
         told: &mut dyn FnMut(usize, usize, &str),
     ) -> Result<PingReport, Error> {
         let consent = self.consent()?;
-        let building = Building {
-            reader: &self.reader,
-            sources: &self.sources,
-            program: &self.program,
-            facts: &self.facts,
-            consent: &consent,
-            limits: self.limits,
-            failures: self.failures,
-            weeks_before,
-        };
-        let built = building.build(told)?;
+        let built = self.building(&consent, weeks_before, as_of).build(told)?;
         let is_partial = built.is_partial();
         let Built { document, metrics, recorded_at, finished_at, duration } = built;
         let beside = Beside { recorded_at, finished_at, is_partial, duration, metrics: &metrics }.render()?;
         Ok(PingReport { recorded_at, document, metrics, is_partial, beside })
+    }
+
+    /// The value that one metric would have in a ping now, if it has one, and what became of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownMetric`], and as [`Ping::build`].
+    pub fn metric(&self, key_path: &str) -> Result<(Option<PingValue>, MetricReport), Error> {
+        let consent = self.consent()?;
+        self.building(&consent, self.reader.clock_now(), None).one(key_path)
+    }
+
+    fn building<'a>(
+        &'a self,
+        consent: &'a Consent,
+        weeks_before: Timestamp,
+        as_of: Option<Timestamp>,
+    ) -> Building<'a> {
+        Building {
+            reader: &self.reader,
+            sources: &self.sources,
+            program: &self.program,
+            facts: &self.facts,
+            consent,
+            limits: self.limits,
+            failures: self.failures,
+            weeks_before,
+            as_of,
+        }
     }
 
     /// What the operator has chosen.

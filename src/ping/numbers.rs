@@ -1,7 +1,7 @@
 //! Metrics that are made of others: GitLab's `NumbersMetric`, which adds up.
 
 use crate::definition::metric::MetricDefinition;
-use crate::ping::build::Missing;
+use crate::ping::found::Missing;
 use crate::ping::source::{SourceError, SourceFault};
 use crate::ping::value::PingValue;
 
@@ -11,6 +11,14 @@ const MAX_TERMS: usize = 1_000;
 
 pub(crate) fn is_one(metric: &MetricDefinition) -> bool {
     metric.instrumentation_class() == Some(CLASS)
+}
+
+/// The key paths that it names.
+pub(crate) fn terms(metric: &MetricDefinition) -> Vec<String> {
+    let values =
+        metric.options().and_then(|options| options.get("values")).and_then(|values| values.as_array());
+    let terms = values.into_iter().flatten().take(MAX_TERMS);
+    terms.filter_map(|term| term.as_str().map(ToOwned::to_owned)).collect()
 }
 
 /// The sum of the metrics whose key paths `options.values` has; without one of them there is none.

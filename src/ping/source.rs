@@ -207,21 +207,48 @@ impl Sources {
 
     /// Answers for the metric at this key path.
     #[must_use]
-    pub fn key_path(mut self, key_path: impl Into<String>, source: impl MetricSource) -> Self {
-        self.key_paths.insert(key_path.into(), Arc::new(source));
-        self
+    pub fn key_path<F>(self, key_path: impl Into<String>, source: F) -> Self
+    where
+        F: Fn(&Asked) -> Result<PingValue, SourceError> + Send + Sync + 'static,
+    {
+        self.key_path_from(key_path, source)
     }
 
     /// Answers for the metrics of this `instrumentation_class`.
     #[must_use]
-    pub fn class(mut self, class: impl Into<String>, source: impl MetricSource) -> Self {
-        self.classes.insert(class.into(), Arc::new(source));
-        self
+    pub fn class<F>(self, class: impl Into<String>, source: F) -> Self
+    where
+        F: Fn(&Asked) -> Result<PingValue, SourceError> + Send + Sync + 'static,
+    {
+        self.class_from(class, source)
     }
 
     /// Answers for the metrics of this `data_source` that nothing else answers for.
     #[must_use]
-    pub fn data_source(mut self, data_source: DataSource, source: impl MetricSource) -> Self {
+    pub fn data_source<F>(self, data_source: DataSource, source: F) -> Self
+    where
+        F: Fn(&Asked) -> Result<PingValue, SourceError> + Send + Sync + 'static,
+    {
+        self.data_source_from(data_source, source)
+    }
+
+    /// As [`Sources::key_path`], from a source that is no closure.
+    #[must_use]
+    pub fn key_path_from(mut self, key_path: impl Into<String>, source: impl MetricSource) -> Self {
+        self.key_paths.insert(key_path.into(), Arc::new(source));
+        self
+    }
+
+    /// As [`Sources::class`], from a source that is no closure.
+    #[must_use]
+    pub fn class_from(mut self, class: impl Into<String>, source: impl MetricSource) -> Self {
+        self.classes.insert(class.into(), Arc::new(source));
+        self
+    }
+
+    /// As [`Sources::data_source`], from a source that is no closure, as a database.
+    #[must_use]
+    pub fn data_source_from(mut self, data_source: DataSource, source: impl MetricSource) -> Self {
         self.data_sources.insert(data_source, Arc::new(source));
         self
     }

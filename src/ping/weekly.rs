@@ -119,7 +119,7 @@ impl Ping {
             if let Some(ping) = self.kept(week)? {
                 return Ok(Making::There(ping));
             }
-            let ping = KeptPing::new(week, self.report(weeks_before, told)?);
+            let ping = KeptPing::new(week, self.report(weeks_before, None, told)?);
             let keep_from = IsoWeek::of(self.reader.clock_now()).minus(self.consent()?.weeks_kept());
             match self.keep(PingStep::Keep { ping: Box::new(ping.clone()), keep_from })? {
                 Commit::Applied | Commit::Repeated => Ok(Making::Here(ping)),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::definition::Definitions;
 use crate::error::{Error, ErrorKind};
 use crate::ping::{Ping, PingKeeper};
 use crate::report::reader::Reader;
@@ -180,11 +181,21 @@ impl Upkeep {
         Ok(Removed { rows, bytes: before.saturating_sub(size(&self.reader)?) })
     }
 
-    /// The ping of this store, which can also be kept.
+    /// The ping of this store, by the definitions that it keeps.
     #[must_use]
     pub fn ping(&self) -> Ping {
+        self.ping_of(&self.reader)
+    }
+
+    /// The ping of this store by other definitions than it keeps.
+    #[must_use]
+    pub fn ping_by(&self, definitions: Definitions) -> Ping {
+        self.ping_of(&self.reader.clone().with_definitions(definitions))
+    }
+
+    fn ping_of(&self, reader: &Reader) -> Ping {
         let keeper = Keeper { writer: Arc::clone(&self.writer), clock: self.clock.clone() };
-        Ping::kept_by(&self.reader, Arc::new(keeper))
+        Ping::kept_by(reader, Arc::new(keeper))
     }
 
     fn commit(&mut self, marking: Marking) -> Result<Commit, Error> {

@@ -1,11 +1,11 @@
-//! `headcount ping preview`.
+//! `headcount ping`.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Ran};
 
-#[test]
-fn metrics_nest_by_their_key_paths_and_the_others_have_reasons() {
+/// With metrics that nothing can answer, and one whose place is taken.
+fn bench() -> Bench {
     let bench = Bench::with_events();
     let extra = "key_path: settings.colour\ndescription: x\ndata_source: system\ntime_frame: none\n";
     bench.write("config/metrics/colour.yml", extra);
@@ -13,19 +13,129 @@ fn metrics_nest_by_their_key_paths_and_the_others_have_reasons() {
     let below = "key_path: counts.issues.open\ndescription: x\ndata_source: internal_events\n\
                  time_frame: all\nevents: [{name: epic_created}]\n";
     bench.write("config/metrics/below.yml", below);
+    bench
+}
+
+fn at(bench: &Bench, now: &str, args: &[&str]) -> Ran {
+    Ran::of(bench.command(args).env("HEADCOUNT_NOW", now).output().unwrap())
+}
+
+#[test]
+fn metrics_nest_by_their_key_paths_and_the_others_have_reasons() {
+    let bench = bench();
     let document =
         bench.json(&["ping", "preview", "--definitions", "config", "--as-of", "2024-03-12T09:00:00Z"]);
-    assert_eq!(document["as_of"], "2024-03-12T09:00:00Z");
-    let counts = &document["metrics"]["counts"];
-    assert_eq!((&counts["issues"], &counts["minutes"]), (&json!(3), &json!(7.5)));
-    assert_eq!(counts["by_label"], json!({"label": {"api": 1, "web": 2}}));
-    assert_eq!(counts["openers_weekly"], json!(2));
-    let missing = document["without_value"].as_array().unwrap();
-    let of = |key_path: &str| missing.iter().find(|missing| missing["key_path"] == key_path).unwrap();
+    assert_eq!(document["recorded_at"], "2024-03-12T09:00:00Z");
+    assert_eq!(document["partial"], true, "a metric has no place");
+    let ping = &document["document"];
+    assert_eq!((&ping["counts"]["issues"], &ping["counts"]["minutes"]), (&json!(3), &json!(7.5)));
+    assert_eq!(ping["counts"]["by_label"], json!({"label": {"api": 1, "web": 2}}));
+    assert_eq!(ping["counts"]["openers_weekly"], json!(2));
+    let of = |key_path: &str| {
+        let metrics = document["metrics"].as_array().unwrap();
+        metrics.iter().find(|metric| metric["key_path"] == key_path).unwrap().clone()
+    };
     assert_eq!(of("counts.issues.open")["reason"], "definitions");
-    assert_eq!(of("settings.colour")["reason"], "no_source");
-    assert!(document["metrics"].get("settings").is_none());
-    let ran = bench.run(&["ping", "preview"]);
-    assert_eq!(ran.code, 0);
-    assert!(serde_json::from_str::<serde_json::Value>(&ran.out).unwrap()["counts"].is_object());
+    assert_eq!(of("settings.colour")["outcome"], "unavailable");
+    assert!(ping["settings"].get("colour").is_none());
+    assert_eq!(of("counts.openers_weekly")["window"]["from"], "2024-03-04T00:00:00Z");
+    assert_eq!(document["since_last"], Json::Null);
+}
+
+#[test]
+fn a_preview_shows_the_very_bytes_that_generate_keeps() {
+    let bench = bench();
+    let preview = bench.run(&["ping", "preview"]);
+    assert_eq!(preview.code, 0);
+    let made = bench.run(&["ping", "generate"]);
+    assert!(made.out.starts_with("the ping of 2026-W47 is made: "), "{}", made.out);
+    let shown = bench.run(&["ping", "show"]);
+    let without_size = |text: &str| {
+        let mut json: Json = serde_json::from_str(text).unwrap();
+        // The store has grown by nothing but its log.
+        json["headcount"].as_object_mut().unwrap().remove("store_bytes");
+        json
+    };
+    assert_eq!(without_size(&shown.out), without_size(&preview.out));
+    assert!(shown.out.starts_with("{\n  \"counts\": {\n    \"by_label\": {"), "{}", shown.out);
+    let again = bench.run(&["ping", "generate"]);
+    assert!(again.out.contains("was made Sun 22 Nov 10:00 and stays as it is"), "{}", again.out);
+    assert_eq!(bench.run(&["ping", "show", "2026-W47"]).out, shown.out);
+}
+
+#[test]
+fn a_run_makes_what_is_due_once() {
+    let bench = bench();
+    let status = bench.json(&["ping", "status"]);
+    let next = status["next_at"].as_str().unwrap();
+    let early = bench.json(&["ping", "run"]);
+    assert_eq!((&early["made"], early["next_at"].as_str()), (&Json::Null, Some(next)));
+    let due = at(&bench, next, &["ping", "run"]);
+    assert!(due.code == 0 && due.out.contains(" is made: "), "{} {}", due.out, due.err);
+    let again = at(&bench, next, &["ping", "run"]);
+    assert!(again.code == 0 && again.out.starts_with("nothing is due before "), "{}", again.out);
+    assert_eq!(bench.json(&["ping", "history"])["pings"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn two_weeks_are_compared_value_by_value() {
+    let bench = bench();
+    bench.run(&["ping", "generate"]);
+    let lonely = bench.run(&["ping", "diff"]);
+    assert_eq!((lonely.code, lonely.err.as_str()), (1, "error: no ping from before 2026-W47 is kept\n"));
+    let event = "{\"event\":\"issue_created\",\"time\":\"2026-11-22T09:00:00Z\",\"user\":9}\n";
+    bench.run_on(event.as_bytes(), &["import", "-"]);
+    assert_eq!(at(&bench, "2026-11-23T10:00:00Z", &["ping", "generate"]).code, 0);
+    let differs = bench.json(&["ping", "diff"]);
+    assert_eq!((&differs["before"], &differs["after"]), (&json!("2026-W47"), &json!("2026-W48")));
+    let changes = differs["changes"].as_array().unwrap();
+    assert!(changes.contains(&json!({"key_path": "counts.issues", "before": 3, "after": 4})), "{changes:?}");
+    let table = bench.run(&["ping", "diff", "2026-W47", "2026-W48"]).out;
+    let row = table.lines().find(|line| line.starts_with("counts.issues ")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["counts.issues", "3", "4", "+1"]);
+    let preview = at(&bench, "2026-11-23T10:00:00Z", &["ping", "preview", "--diff"]);
+    assert!(preview.out.starts_with("what differs from the ping of 2026-W48:"), "{}", preview.out);
+    for (args, code) in [(["ping", "show", "2026-W01"], 1), (["ping", "show", "2026-W54"], 2)] {
+        assert_eq!(bench.run(&args).code, code, "{args:?}");
+    }
+}
+
+#[test]
+fn nothing_leaves_before_somebody_says_so_and_the_environment_wins() {
+    let bench = bench();
+    let status = |variables: &[(&str, &str)]| {
+        let mut command = bench.command(&["ping", "status", "--json"]);
+        command.env_remove("DO_NOT_TRACK").env_remove("HEADCOUNT_TELEMETRY").envs(variables.iter().copied());
+        serde_json::from_str::<Json>(&Ran::of(command.output().unwrap()).out).unwrap()
+    };
+    assert_eq!(status(&[])["sends"], false);
+    let url = "https://usage.example.com/pings";
+    let chosen =
+        bench.run(&["ping", "consent", "--send-to", url, "--without", "optional", "--suppress-below", "5"]);
+    assert!(chosen.out.contains("categories     operational, subscription, standard"), "{}", chosen.out);
+    assert_eq!(status(&[])["sends"], true);
+    for variable in [("DO_NOT_TRACK", "1"), ("HEADCOUNT_TELEMETRY", "off")] {
+        let status = status(&[variable]);
+        assert_eq!((&status["sends"], &status["sending"]["chosen"]), (&json!(false), &json!(true)));
+        assert_eq!(status["sending"]["forbidden_by"], format!("{}={}", variable.0, variable.1));
+    }
+    assert_eq!(status(&[])["suppress_below"], 5);
+    bench.run(&["ping", "consent", "--off", "--with", "optional"]);
+    let off = status(&[]);
+    assert_eq!((&off["sends"], &off["sending"]["url"]), (&json!(false), &json!(url)));
+    assert_eq!(off["categories"].as_array().unwrap().len(), 4);
+    assert_eq!(bench.run(&["ping", "consent", "--send-to", "usage.example.com"]).code, 2);
+}
+
+#[test]
+fn what_became_of_each_metric_is_shown_the_ones_without_a_value_first() {
+    let bench = bench();
+    bench.run(&["ping", "generate", "--definitions", "config"]);
+    let shown = bench.run(&["ping", "show", "--metrics"]).out;
+    let outcomes: Vec<&str> =
+        shown.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
+    assert!(outcomes.len() > 8, "{shown}");
+    let first_value = outcomes.iter().position(|outcome| *outcome == "value").unwrap();
+    assert!(first_value >= 2 && outcomes[first_value..].iter().all(|outcome| *outcome == "value"), "{shown}");
+    assert!(shown.contains("settings.colour") && shown.contains("`system`"), "{shown}");
 }

@@ -76,11 +76,57 @@ Example:
   {program} metric show counts.issues_weekly";
 
 pub(super) const PING_PREVIEW_HELP: &str = "\
-Nothing is sent. A metric without a value is left out, and never 0.
+What stands on stdout is to the byte what would leave. A metric that nothing here can answer for is left out, and never 0; one \
+that fails has GitLab's -1.
 
 Examples:
   {program} ping preview
+  {program} ping preview --diff
   {program} ping preview --as-of 2026-11-22 --json";
+
+pub(super) const PING_GENERATE_HELP: &str = "\
+Of each ISO week one ping is kept, and it never changes: in a week that has one this shows which.
+
+Example:
+  {program} ping generate";
+
+pub(super) const PING_RUN_HELP: &str = "\
+A ping is due once a week, at a minute that follows from the installation's uuid. Call this as often as you like, from as many \
+machines as share the store: each week's ping is made once. One that was missed is made at the next call. Exits with 0 also when \
+nothing is due.
+
+Examples:
+  {program} ping run
+  */15 * * * * {program} ping run --store /var/lib/app/usage.db";
+
+pub(super) const PING_STATUS_HELP: &str = "\
+DO_NOT_TRACK=1 and HEADCOUNT_TELEMETRY=off win over whatever was chosen.
+
+Example:
+  {program} ping status";
+
+pub(super) const PING_CONSENT_HELP: &str = "\
+Nothing is sent before somebody turns it on here; pings are made and kept all the same. DO_NOT_TRACK=1 and HEADCOUNT_TELEMETRY=off \
+win over whatever was chosen.
+
+Examples:
+  {program} ping consent
+  {program} ping consent --send-to https://usage.example.com/pings --without optional
+  {program} ping consent --off";
+
+pub(super) const PING_HISTORY_HELP: &str = "\
+Example:
+  {program} ping history";
+
+pub(super) const PING_SHOW_HELP: &str = "\
+Examples:
+  {program} ping show
+  {program} ping show 2026-W47 --metrics";
+
+pub(super) const PING_DIFF_HELP: &str = "\
+Examples:
+  {program} ping diff
+  {program} ping diff 2026-W40 2026-W47";
 
 pub(super) const CHECK_HELP: &str = "\
 Hours must add up to days, days to all time, the totals of all events to what the ledger says is stored; sketches of days must \

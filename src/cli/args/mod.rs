@@ -1,6 +1,7 @@
 //! The command line's grammar: commands and options.
 
 mod help;
+mod ping;
 mod retention;
 mod values;
 
@@ -16,9 +17,10 @@ use super::defaults::Defaults;
 use crate::{FilterValue, Timestamp, Unit, Window};
 use help::{
     BACKUP_HELP, CHECK_HELP, COMPLETIONS_HELP, DEFINITIONS_CHECK_HELP, DEMO_HELP, IMPORT_HELP, MARK_HELP,
-    METRIC_GET_HELP, METRIC_LIST_HELP, METRIC_SHOW_HELP, PING_PREVIEW_HELP, PROGRAM_HELP, QUERY_HELP,
-    RESTORE_HELP, RETENTION_HELP, SALVAGE_HELP, STATS_HELP,
+    METRIC_GET_HELP, METRIC_LIST_HELP, METRIC_SHOW_HELP, PROGRAM_HELP, QUERY_HELP, RESTORE_HELP,
+    RETENTION_HELP, SALVAGE_HELP, STATS_HELP,
 };
+pub(super) use ping::{PingCommand, PingConsentArgs, PingDiffArgs, PingPreviewArgs, PingShowArgs};
 pub(super) use retention::{Limit, RetentionArgs};
 pub(super) use values::Earlier;
 use values::{parse_days, parse_earlier, parse_filter, parse_time};
@@ -70,7 +72,7 @@ pub(super) enum Command {
     /// Checks definitions
     #[command(subcommand)]
     Definitions(DefinitionsCommand),
-    /// Shows the weekly report of all metrics
+    /// The weekly report of all metrics: shows, makes, keeps and compares it
     #[command(subcommand)]
     Ping(PingCommand),
     /// Looks for damage: structure, checksums, and the laws that all numbers obey
@@ -208,20 +210,6 @@ pub(super) struct CheckArgs {
     /// Find everything that GitLab's schemas refuse, and let warnings fail too
     #[arg(long)]
     pub(super) strict: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PingCommand {
-    /// Shows every metric that has a value, as the report nests them, and the others with their reasons
-    #[command(after_help = PING_PREVIEW_HELP)]
-    Preview(PingPreviewArgs),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PingPreviewArgs {
-    /// As it was at this instant, instead of now; distinct ones, which are kept by the day, up to the end of its day
-    #[arg(long, value_name = "DATE", value_parser = parse_time)]
-    pub(super) as_of: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]

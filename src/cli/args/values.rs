@@ -1,6 +1,6 @@
 //! The values of options, read and checked.
 
-use crate::{FilterValue, Timestamp};
+use crate::{FilterValue, IsoWeek, Timestamp};
 
 /// The largest `--last`: more days than the calendar of the store has.
 const MAX_LAST_DAYS: u32 = 3_000_000;
@@ -15,6 +15,10 @@ pub(in crate::cli) enum Earlier {
 #[expect(clippy::unnecessary_wraps, reason = "the parser of the command line takes functions that may fail")]
 pub(super) fn parse_earlier(text: &str) -> Result<Earlier, String> {
     Ok(if text == "previous" { Earlier::Previous } else { Earlier::Mark(text.to_owned()) })
+}
+
+pub(super) fn parse_week(text: &str) -> Result<IsoWeek, String> {
+    IsoWeek::parse(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {

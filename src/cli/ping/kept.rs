@@ -1,0 +1,131 @@
+//! `headcount ping history`, `show` and `diff`.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::make::KeptDocument;
+use super::metrics::{ChangeDocument, MetricDocument, changes, difference, documents, embedded, table};
+use crate::cli::args::{PingDiffArgs, PingShowArgs};
+use crate::cli::output::{Failure, Form, Output};
+use crate::cli::table::{Align, Table};
+use crate::cli::{Context, text, window};
+use crate::{DeliveryOutcome, KeptPing, ping_difference};
+
+/// So much of a digest tells documents apart.
+const DIGEST_SHOWN: usize = 12;
+
+#[derive(Serialize)]
+struct History {
+    pings: Vec<KeptDocument>,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    kept: KeptDocument,
+    document: Json,
+    metrics: Vec<MetricDocument<'a>>,
+    response: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Difference<'a> {
+    before: String,
+    after: String,
+    changes: Vec<ChangeDocument<'a>>,
+}
+
+pub(super) fn history(context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
+    let pings = super::reading(context)?.history()?;
+    match output.form() {
+        Form::Json => {
+            let pings = pings.iter().map(KeptDocument::of).collect::<Result<_, _>>()?;
+            output.document(&History { pings });
+        }
+        Form::Text if pings.is_empty() => {
+            output.line(format_args!("no pings yet; `{} ping generate` makes one", context.program));
+        }
+        Form::Text => {
+            let aligns = [Align::Left, Align::Left, Align::Right, Align::Left, Align::Left];
+            let mut table = Table::new(&aligns).with_head().sparing(&[4, 1]);
+            table.row(["week", "made", "bytes", "what became of it", "sha256"]);
+            for ping in &pings {
+                table.row([
+                    ping.week.to_string(),
+                    window::instant(ping.recorded_at, context.moment(None)),
+                    text::count(ping.document.len() as u64),
+                    fate(ping, context),
+                    ping.digest.to_string().chars().take(DIGEST_SHOWN).collect(),
+                ]);
+            }
+            output.table(&table, "");
+        }
+    }
+    Ok(())
+}
+
+/// What became of a document, in words.
+pub(super) fn fate(ping: &KeptPing, context: &Context) -> String {
+    let delivery = &ping.delivery;
+    let time = |at: Option<_>| at.map(|at| window::instant(at, context.moment(None))).unwrap_or_default();
+    let status = delivery.status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
+    let fate = match delivery.outcome {
+        DeliveryOutcome::Kept => "kept here".to_owned(),
+        DeliveryOutcome::Sent => format!("sent {}", time(delivery.tried_at)),
+        DeliveryOutcome::Waiting => {
+            let attempts = text::plural(delivery.attempts.into(), "attempt", "attempts");
+            format!("not sent after {attempts}{status}; again {}", time(delivery.next_at))
+        }
+        DeliveryOutcome::Refused => format!("refused {}{status}", time(delivery.tried_at)),
+    };
+    if ping.is_partial { format!("{fate}; partial") } else { fate }
+}
+
+pub(super) fn show(args: &PingShowArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
+    let ping = super::kept_of(&super::reading(context)?, args.week, context)?;
+    let metrics = ping.metrics()?;
+    match output.form() {
+        Form::Json => output.document(&Shown {
+            kept: KeptDocument::of(&ping)?,
+            document: embedded(&ping.document)?,
+            metrics: documents(&metrics),
+            response: ping.delivery.response.as_deref(),
+        }),
+        Form::Text if args.metrics => {
+            output.table(&table(&metrics, context.moment(Some(ping.recorded_at))), "")
+        }
+        Form::Text => {
+            output.text(&ping.document);
+            output.note(format_args!("{}: {}", ping.week, fate(&ping, context)));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn diff(args: &PingDiffArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
+    let ping = super::reading(context)?;
+    let after = super::kept_of(&ping, args.after, context)?;
+    let before = match args.before {
+        Some(week) => super::kept_of(&ping, Some(week), context)?,
+        None => {
+            let earlier = ping.history()?.into_iter().rfind(|kept| kept.week < after.week);
+            earlier.ok_or_else(|| {
+                let what = format!("no ping from before {} is kept", after.week);
+                Failure::new("not_kept", crate::cli::output::Exit::Failed, what)
+            })?
+        }
+    };
+    let all = ping_difference(&before.document, &after.document)?;
+    match output.form() {
+        Form::Json => output.document(&Difference {
+            before: before.week.to_string(),
+            after: after.week.to_string(),
+            changes: changes(&all),
+        }),
+        Form::Text if all.is_empty() => {
+            output.line(format_args!("{} and {} say the same", before.week, after.week));
+        }
+        Form::Text => output.table(&difference(&all), ""),
+    }
+    Ok(())
+}

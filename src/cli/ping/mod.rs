@@ -1,0 +1,62 @@
+//! `headcount ping`.
+
+mod consent;
+mod kept;
+mod make;
+mod metrics;
+mod preview;
+
+pub(super) use consent::sending;
+
+use super::Context;
+use super::args::PingCommand;
+use super::output::{Failure, Output};
+use crate::{IsoWeek, KeptPing, Ping, Upkeep};
+
+pub(super) fn run(command: &PingCommand, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
+    match command {
+        PingCommand::Preview(args) => preview::run(args, context, output),
+        PingCommand::Generate => make::generate(context, output),
+        PingCommand::Run => make::run(context, output),
+        PingCommand::Status => consent::status(context, output),
+        PingCommand::Consent(args) => consent::choose(args, context, output),
+        PingCommand::History => kept::history(context, output),
+        PingCommand::Show(args) => kept::show(args, context, output),
+        PingCommand::Diff(args) => kept::diff(args, context, output),
+    }
+}
+
+/// The ping of the store, which writes nothing.
+pub(super) fn reading(context: &Context) -> Result<Ping, Failure> {
+    Ok(context.defaults.extend_ping(Ping::of(&context.reader()?)))
+}
+
+/// The ping of the store, for keeping.
+fn keeping(context: &Context) -> Result<Ping, Failure> {
+    let upkeep = Upkeep::open(&context.store)?.with_clock(context.clock.clone());
+    let ping = match context.definitions()? {
+        Some(definitions) => upkeep.ping_by(definitions),
+        None => upkeep.ping(),
+    };
+    Ok(context.defaults.extend_ping(ping))
+}
+
+/// The ping of a week that is kept, or the last one.
+fn kept_of(ping: &Ping, week: Option<IsoWeek>, context: &Context) -> Result<KeptPing, Failure> {
+    let found = match week {
+        Some(week) => ping.kept(week)?,
+        None => ping.history()?.pop(),
+    };
+    found.ok_or_else(|| match week {
+        Some(week) => Failure::new(
+            "not_kept",
+            super::output::Exit::Failed,
+            format!("no ping of {week} is kept; `{} ping history` lists those that are", context.program),
+        ),
+        None => Failure::new(
+            "not_kept",
+            super::output::Exit::Failed,
+            format!("no ping is kept yet; `{} ping generate` makes one", context.program),
+        ),
+    })
+}

@@ -1,0 +1,149 @@
+//! One document a week: when it is due, what is kept, and what is forgotten.
+
+use headcount::{
+    Consent, ErrorKind, Event, IsoWeek, ManualClock, Ping, Reader, Store, Timestamp, ping_difference,
+};
+use serde_json::json;
+
+use super::{at, counted, definitions, store, value};
+
+const WEEK: i64 = 7 * 86_400;
+
+#[test]
+fn the_first_ping_is_due_at_the_first_minute_of_the_schedule_and_then_each_week() {
+    let clock = ManualClock::new(at("2026-11-25T09:00:00Z"));
+    let ping = store(definitions(), &clock).ping();
+    let first = ping.run().unwrap().next_at;
+    assert!(ping.history().unwrap().is_empty());
+    clock.set(first.plus_seconds(-1));
+    assert!(ping.run().unwrap().made.is_none());
+    for week in 0..5 {
+        let due = first.plus_seconds(week * WEEK);
+        clock.set(due);
+        let run = ping.run().unwrap();
+        assert_eq!(run.made.unwrap().week, IsoWeek::of(due));
+        assert_eq!(run.next_at, due.plus_seconds(WEEK));
+        assert!(ping.run().unwrap().made.is_none(), "once");
+    }
+    let kept = ping.history().unwrap();
+    assert_eq!(kept.len(), 5);
+    assert!(kept.iter().all(headcount::KeptPing::is_intact));
+}
+
+#[test]
+fn after_a_pause_the_last_week_is_made_up_for_with_the_values_that_were_complete_then() {
+    let clock = ManualClock::new(at("2026-11-02T00:00:00Z"));
+    let store = store(definitions(), &clock);
+    let ping = store.ping();
+    // A user more each week, until a year's end with 53 weeks has passed.
+    let mut week = IsoWeek::of(clock.now());
+    for users in 1..=12_u32 {
+        clock.set(week.start().plus_seconds(3_600));
+        (0..users).for_each(|user| store.tracker().track(Event::new("issue_created").user(user)));
+        week = week.next();
+    }
+    store.flush().unwrap();
+    let due = ping.schedule().unwrap().in_week(week.minus(1));
+    // The minute was missed, and the next week has begun.
+    clock.set(due.max(week.start().plus_seconds(-60)).plus_seconds(120));
+    let made = ping.run().unwrap().made.unwrap();
+    let due_week = ping.schedule().unwrap().due(clock.now());
+    let document: serde_json::Value = serde_json::from_str(&made.document).unwrap();
+    let complete = due_week.minus(1).start().since(at("2026-11-02")).as_secs() / 604_800 + 1;
+    assert_eq!(made.week, due_week);
+    assert_eq!(value(&document, "users.creating_weekly"), Some(&json!(complete)));
+    assert_eq!(ping.history().unwrap().len(), 1, "of several missed weeks the last");
+}
+
+#[test]
+fn a_week_has_one_document_which_never_changes() {
+    let clock = ManualClock::new(at("2026-11-25T09:00:00Z"));
+    let store = counted(&clock);
+    let made = store.ping().generate().unwrap();
+    store.tracker().track(Event::new("issue_created").user(9));
+    store.flush().unwrap();
+    clock.set(at("2026-11-29T23:59:59Z"));
+    let again = store.ping().generate().unwrap();
+    assert_eq!(again, made);
+    assert_ne!(store.ping().build().unwrap().document, made.document);
+    clock.set(at("2026-11-30T00:00:00Z"));
+    let next = store.ping().generate().unwrap();
+    assert_eq!(next.week, made.week.next());
+    let changes = ping_difference(&made.document, &next.document).unwrap();
+    let of = |key_path: &str| changes.iter().find(|change| change.key_path == key_path).unwrap();
+    assert_eq!(
+        (of("counts.issues").before.clone(), of("counts.issues").after.clone()),
+        (Some(3.into()), Some(4.into()))
+    );
+    assert!(changes.iter().all(|change| change.key_path != "uuid"));
+}
+
+#[test]
+fn what_stands_beside_a_document_is_kept_with_it() {
+    let clock = ManualClock::new(at("2026-11-25T09:00:00Z"));
+    let ping = counted(&clock).ping();
+    let built = ping.build().unwrap();
+    let kept = ping.generate().unwrap();
+    assert_eq!(kept.document, built.document);
+    let outcomes = |metrics: &[headcount::MetricReport]| {
+        metrics
+            .iter()
+            .map(|metric| (metric.key_path.clone(), metric.outcome, metric.window))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes(&kept.metrics().unwrap()), outcomes(&built.metrics));
+    assert_eq!(ping.kept(kept.week).unwrap(), Some(kept));
+}
+
+#[test]
+fn documents_of_older_weeks_than_kept_are_forgotten() {
+    let clock = ManualClock::new(at("2026-01-07T09:00:00Z"));
+    let ping = store(definitions(), &clock).ping();
+    ping.set_consent(&Consent::default().keep_weeks(3)).unwrap();
+    for _ in 0..8 {
+        ping.generate().unwrap();
+        clock.set(clock.now().plus_seconds(WEEK));
+    }
+    let weeks: Vec<String> = ping.history().unwrap().iter().map(|kept| kept.week.to_string()).collect();
+    assert_eq!(weeks, ["2026-W06", "2026-W07", "2026-W08", "2026-W09"]);
+}
+
+#[test]
+fn what_the_operator_chose_is_kept_in_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("usage.db");
+    let open = || Store::builder(&path).definitions(definitions()).open().unwrap();
+    let chosen = Consent::default().send_to("https://example.com/usage").suppress_below(5).keep_weeks(10);
+    let first = open();
+    assert_eq!(first.ping().consent().unwrap(), Consent::default());
+    assert!(!Consent::default().sends());
+    first.ping().set_consent(&chosen).unwrap();
+    first.close().unwrap();
+    assert_eq!(open().ping().consent().unwrap(), chosen);
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(Ping::of(&reader).consent().unwrap(), chosen);
+    let refused = Ping::of(&reader).set_consent(&Consent::default()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ReadOnly);
+    assert_eq!(Ping::of(&reader).generate().unwrap_err().kind(), ErrorKind::ReadOnly);
+    for url in ["ftp://example.com", "example.com", ""] {
+        let consent = Consent::default().send_to(url);
+        assert_eq!(open().ping().set_consent(&consent).unwrap_err().kind(), ErrorKind::Usage, "{url}");
+    }
+}
+
+#[test]
+fn a_lease_of_a_clock_that_was_wrong_holds_nobody_up() {
+    let clock = ManualClock::new(at("2026-11-25T09:00:00Z"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("usage.db");
+    let store = Store::builder(&path).definitions(definitions()).clock(clock).open().unwrap();
+    let lease = |until: Timestamp| {
+        let sql = "UPDATE consent SET worker = x'00', until = ?1";
+        rusqlite::Connection::open(&path).unwrap().execute(sql, [until.unix_seconds()]).unwrap();
+    };
+    lease(at("2026-11-25T09:05:00Z"));
+    assert_eq!(store.ping().generate().unwrap_err().kind(), ErrorKind::StoreBusy);
+    assert!(store.ping().history().unwrap().is_empty());
+    lease(at("2027-11-25T09:05:00Z"));
+    assert!(store.ping().generate().is_ok());
+}
