@@ -30,7 +30,7 @@ fn stats_tell_what_became_of_all_events() {
         document,
         json!({"store": "headcount.db", "log_bytes": 0, "series": 10, "sketches": 5, "stored": 4,
             "refused": {"unknown_event": 1}, "lost": {}, "noted": {}, "never_moved": [],
-            "definitions": {"events": 2, "metrics": 9}})
+            "definitions": {"events": 2, "metrics": 9}, "sends": false})
     );
     let ran = bench.run(&["stats"]);
     assert!(ran.out.starts_with("store  headcount.db\nsize   "), "{}", ran.out);
