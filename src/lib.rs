@@ -112,6 +112,10 @@ pub use ping::difference::{PingChange, ping_difference};
 pub use ping::environment::sending_forbidden_by;
 pub use ping::schedule::PingSchedule;
 pub use ping::source::{Asked, MetricSource, SourceError, SourceFault, Sources};
+pub use ping::sources::database::{ColumnIs, Condition, DatabaseMetric, DatabaseOperation};
+#[cfg(feature = "postgres")]
+pub use ping::sources::postgres::PostgresSource;
+pub use ping::sources::sqlite::SqliteSource;
 pub use ping::thread::PingThread;
 pub use ping::value::PingValue;
 pub use ping::weekly::PingRun;

@@ -98,7 +98,7 @@ mod tests {
 
     fn asked(limit: Duration) -> Asked {
         let metric = Arc::new(MetricDefinition::new("a", TimeFrame::None));
-        Asked { metric, at: Timestamp::EPOCH, deadline: Instant::now() + limit }
+        Asked { metric, at: Timestamp::EPOCH, deadline: Instant::now() + limit, said: Arc::default() }
     }
 
     fn source(value: impl MetricSource) -> Arc<dyn MetricSource> {

@@ -12,7 +12,7 @@ use crate::ping::beside::{MetricOutcome, MetricReport};
 use crate::ping::document::{Clash, Document, SCHEMA_VERSION};
 use crate::ping::found::{Found, Missing, checked, value_of};
 use crate::ping::numbers;
-use crate::ping::source::{Asked, SourceError, Sources};
+use crate::ping::source::{Asked, Said, SourceError, Sources};
 use crate::ping::system::{self, Fact, Program};
 use crate::ping::value::PingValue;
 use crate::report::metric::Evaluate;
@@ -106,12 +106,8 @@ impl Building<'_> {
         let mut asking = Asking::default();
         for (done, metric) in others.iter().enumerate() {
             told(done, others.len(), metric.key_path());
-            let began = Instant::now();
-            let value = match self.sources.find(metric) {
-                Some(source) => asking.ask(source, &self.asked(metric, recorded_at, deadline)),
-                None => of_system(metric, &system),
-            };
-            known.insert(metric.key_path(), Found::of(value, began.elapsed()));
+            let asked = self.asked(metric, recorded_at, deadline);
+            known.insert(metric.key_path(), self.ask(&mut asking, &asked, &system));
         }
         for metric in sums {
             let began = Instant::now();
@@ -157,12 +153,8 @@ impl Building<'_> {
             if let Some(found) = self.of_events(&[metric])?.remove(metric.key_path()) {
                 return Ok(found);
             }
-            let began = Instant::now();
-            let value = match self.sources.find(metric) {
-                Some(source) => asking.ask(source, &self.asked(metric, recorded_at, deadline)),
-                None => of_system(metric, &system),
-            };
-            Ok(Found::of(value, began.elapsed()))
+            let asked = self.asked(metric, recorded_at, deadline);
+            Ok(self.ask(&mut asking, &asked, &system))
         };
         let found = if self.sources.find(metric).is_none() && numbers::is_one(metric) {
             let began = Instant::now();
@@ -180,9 +172,20 @@ impl Building<'_> {
         Ok((value, self.place(metric, found, &mut Document::default())))
     }
 
+    /// Asks the source of a metric, or what the crate knows itself.
+    fn ask(&self, asking: &mut Asking, asked: &Asked, system: &[Fact]) -> Found {
+        let began = Instant::now();
+        let value = match self.sources.find(asked.metric()) {
+            Some(source) => asking.ask(source, asked),
+            None => of_system(asked.metric(), system),
+        };
+        Found { said: *asked.said.lock(), ..Found::of(value, began.elapsed()) }
+    }
+
     fn asked(&self, metric: &MetricDefinition, at: Timestamp, deadline: Instant) -> Asked {
         let metric = Arc::new(metric.clone());
-        Asked { metric, at, deadline: deadline.min(Instant::now() + self.limits.metric) }
+        let deadline = deadline.min(Instant::now() + self.limits.metric);
+        Asked { metric, at, deadline, said: Arc::default() }
     }
 
     /// The metrics that events count, unless a source was named for one of them, read together. One that the store cannot know may
@@ -217,9 +220,12 @@ impl Building<'_> {
                     users.is_some_and(|users| users > 0 && users < self.consent.least_users().into());
                 let value =
                     if is_small { Err(Missing::suppressed(self.consent)) } else { Ok(value_of(&answer)) };
-                Found { value, duration, answer: Some(answer) }
+                Found { value, duration, answer: Some(answer), said: Said::default() }
             }
-            Err(error) => Found { value: Err(Missing::of_store(&error)), duration, answer: None },
+            Err(error) => {
+                let value = Err(Missing::of_store(&error));
+                Found { value, duration, answer: None, said: Said::default() }
+            }
         }
     }
 
@@ -243,6 +249,10 @@ impl Building<'_> {
                 MetricReport::without(key_path, outcome, reason, message, found.duration)
             }
         };
+        report.window = found.said.window;
+        if report.outcome == MetricOutcome::Value {
+            report.standard_error = found.said.standard_error;
+        }
         if let Some(answer) = found.answer {
             report.window = Some(answer.window);
             report.since = Some(answer.since);

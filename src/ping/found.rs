@@ -8,7 +8,7 @@ use crate::definition::words::ValueType;
 use crate::error::{Error, ErrorKind};
 use crate::ping::beside::MetricOutcome;
 use crate::ping::document::Clash;
-use crate::ping::source::{SourceError, SourceFault};
+use crate::ping::source::{Said, SourceError, SourceFault};
 use crate::ping::value::PingValue;
 use crate::report::query::{Answer, Value};
 use crate::storage::ping::Consent;
@@ -19,11 +19,13 @@ pub(crate) struct Found {
     pub(crate) duration: Duration,
     /// Of metrics that events count.
     pub(crate) answer: Option<Answer>,
+    /// Of metrics that a source answers for.
+    pub(crate) said: Said,
 }
 
 impl Found {
     pub(crate) fn of(value: Result<PingValue, SourceError>, duration: Duration) -> Self {
-        Self { value: value.map_err(Missing::of_source), duration, answer: None }
+        Self { value: value.map_err(Missing::of_source), duration, answer: None, said: Said::default() }
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod difference;
 pub(crate) mod environment;
 pub(crate) mod schedule;
 pub(crate) mod source;
+pub(crate) mod sources;
 pub(crate) mod thread;
 pub(crate) mod value;
 pub(crate) mod weekly;

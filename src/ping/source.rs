@@ -5,9 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use crate::definition::metric::MetricDefinition;
 use crate::definition::words::DataSource;
 use crate::ping::value::PingValue;
+use crate::time::range::TimeRange;
 use crate::time::timestamp::Timestamp;
 
 /// Gives the values of metrics that no event counts.
@@ -60,6 +63,14 @@ pub struct Asked {
     pub(crate) metric: Arc<MetricDefinition>,
     pub(crate) at: Timestamp,
     pub(crate) deadline: Instant,
+    pub(crate) said: Arc<Mutex<Said>>,
+}
+
+/// What a source says beside a value.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Said {
+    pub(crate) window: Option<TimeRange>,
+    pub(crate) standard_error: f64,
 }
 
 impl Asked {
@@ -79,6 +90,16 @@ impl Asked {
     #[must_use]
     pub fn at(&self) -> Timestamp {
         self.at
+    }
+
+    /// Says which time the value is about; it stands beside the document.
+    pub fn about(&self, window: TimeRange) {
+        self.said.lock().window = Some(window);
+    }
+
+    /// Says that the value is an estimate with this standard error; it stands beside the document.
+    pub fn estimated(&self, standard_error: f64) {
+        self.said.lock().standard_error = standard_error;
     }
 
     /// How much time is left; zero when nobody waits for the value any more.

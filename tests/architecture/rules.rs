@@ -33,6 +33,7 @@ pub(crate) const DOORS: &[(&str, &[&str])] = &[
     ("granit_parser", &["src/definition/"]),
     ("hyperloglogplus", &["src/sketch/"]),
     ("indicatif", &["src/cli/progress.rs"]),
+    ("postgres", &["src/ping/sources/postgres/"]),
     ("rusqlite", &["src/storage/sqlite/", "src/ping/sources/sqlite.rs"]),
     ("rustix", &["src/time/", "src/cli/interrupt.rs", "src/ping/system.rs"]),
     ("sha2", &["src/ingest/source.rs", "src/ping/", "src/storage/ping.rs"]),

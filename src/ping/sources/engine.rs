@@ -1,0 +1,82 @@
+//! What walking a relation needs of a database.
+
+use std::time::Duration;
+
+use crate::ping::source::SourceError;
+use crate::ping::sources::catalogue::{Column, Relation};
+use crate::ping::sources::database::DatabaseOperation;
+use crate::ping::sources::statement::{Cell, CellRef, Statement};
+use crate::time::range::TimeRange;
+
+/// Why a statement came to no end.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// Its limit in time passed; a smaller piece may do.
+    TimedOut,
+    /// The connection broke; another one may do.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "a file has no connection that breaks"))]
+    Broken(SourceError),
+    /// It would not do another time either.
+    Fault(SourceError),
+}
+
+impl From<SourceError> for Halt {
+    fn from(error: SourceError) -> Self {
+        Self::Fault(error)
+    }
+}
+
+/// Takes the cells of a row.
+pub(crate) type TakeRow<'a> = &'a mut dyn FnMut(&[CellRef<'_>]) -> Result<(), SourceError>;
+
+/// A connection to a database, and how its SQL is written. No statement leaves a transaction open.
+pub(crate) trait Engine {
+    /// What the catalogue says of a relation.
+    fn relation(&mut self, name: &str, limit: Duration) -> Result<Relation, Halt>;
+
+    /// Takes every row of a statement, within the limit.
+    fn rows(&mut self, statement: &Statement, limit: Duration, take: TakeRow<'_>) -> Result<(), Halt>;
+
+    /// Makes the connection anew after it broke.
+    fn renew(&mut self, limit: Duration) -> Result<(), SourceError>;
+
+    /// Writes a column so that its value can be bound again.
+    fn write_key(&self, statement: &mut Statement, column: &Column);
+
+    /// Writes a value to compare the column with.
+    fn write_value(&self, statement: &mut Statement, column: &Column, value: Cell);
+
+    /// Writes that the column lies in the range.
+    fn write_range(
+        &self,
+        statement: &mut Statement,
+        column: &Column,
+        range: TimeRange,
+    ) -> Result<(), SourceError>;
+
+    /// Writes what is selected of the rows, as [`Totals`](crate::ping::sources::totals::Totals) takes it: a count; or each value; or
+    /// its sum, and of how many.
+    fn write_selected(
+        &self,
+        statement: &mut Statement,
+        operation: DatabaseOperation,
+        column: Option<&Column>,
+    ) -> Result<(), SourceError>;
+
+    /// What makes two texts of the column the same.
+    fn folding(&mut self, relation: &Relation, column: &Column, limit: Duration) -> Result<Folding, Halt>;
+
+    /// Whether texts of the column can be read as times.
+    fn check_times(&mut self, relation: &Relation, column: &Column, limit: Duration) -> Result<(), Halt>;
+}
+
+/// What makes two texts of a column the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Folding {
+    /// Their bytes.
+    Bytes,
+    /// Their bytes, but for ASCII letters of either case.
+    AsciiCase,
+    /// Their bytes, but for spaces at the end.
+    TrailingSpaces,
+}
