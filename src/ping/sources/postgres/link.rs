@@ -24,7 +24,7 @@ const MAX_COLUMNS: usize = 8;
 const SETTINGS: &str = "SELECT set_config(name, wanted, false)::text FROM pg_settings JOIN (VALUES
     ('default_transaction_read_only', 'on'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, YMD'), ('extra_float_digits', '1'),
     ('bytea_output', 'hex'), ('standard_conforming_strings', 'on'), ('jit', 'off'), ('max_parallel_workers_per_gather', '0'),
-    ('idle_session_timeout', '60s')) AS wanted(setting, wanted) ON name = setting";
+    ('idle_session_timeout', '60s')) AS wanted(wanted_name, wanted) ON name = wanted_name";
 const LIMITS: &str =
     "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false)";
 
