@@ -200,9 +200,11 @@ pub(crate) fn metrics(json: &str) -> Result<Vec<MetricReport>, Error> {
     };
     let stored: Stored = serde_json::from_str(json).map_err(|error| bad(error.to_string()))?;
     let metric = |metric: StoredMetric| {
-        let window = metric
-            .window
-            .map(|window| TimeRange::new(Timestamp::parse(&window.from)?, Timestamp::parse(&window.to)?));
+        let window = metric.window.map(|window| {
+            let (from, to) = (Timestamp::parse(&window.from)?, Timestamp::parse(&window.to)?);
+            // That of all time is empty in the second in which the store was made.
+            if from == to { Ok(TimeRange::clamped(from, to)) } else { TimeRange::new(from, to) }
+        });
         Ok(MetricReport {
             key_path: metric.key_path,
             outcome: metric.outcome,
@@ -233,7 +235,9 @@ mod tests {
         counted.is_partial = true;
         let failed =
             MetricReport::without("b", MetricOutcome::Failed, "timeout", "too slow", Duration::from_secs(3));
-        let reports = [counted, failed, MetricReport::withheld("c", DataCategory::Optional)];
+        let mut early = MetricReport::value("e", Duration::ZERO);
+        early.window = Some(TimeRange::clamped(at("2026-11-09"), at("2026-11-09")));
+        let reports = [counted, failed, early, MetricReport::withheld("c", DataCategory::Optional)];
         let beside = Beside {
             recorded_at: at("2026-11-23"),
             finished_at: at("2026-11-23T00:00:04Z"),
