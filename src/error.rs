@@ -61,6 +61,12 @@ pub enum ErrorKind {
     StoreFull,
     /// Bytes that are no sketch, or a sketch of another hash.
     Sketch,
+    /// A file that is no bundle of pings, or one that was damaged.
+    Bundle,
+    /// The other side of a connection does not want what it was sent.
+    Refused,
+    /// The other side of a connection could not be reached, or is out of order.
+    Unreachable,
     /// An import source that changed before the point already read.
     SourceChanged,
     /// The store was closed.

@@ -108,6 +108,7 @@ pub use ingest::stats::Stats;
 pub use ingest::tracker::{EventDraft, EventTracker, MAX_AGE_SECONDS, MAX_AHEAD_SECONDS, Tracker};
 pub use ping::beside::{MetricOutcome, MetricReport};
 pub use ping::build::{Failures, PingLimits};
+pub use ping::bundle::{Bundle, BundledPing, MAX_BUNDLE_BYTES, PingWeeks};
 pub use ping::difference::{PingChange, ping_difference};
 pub use ping::environment::sending_forbidden_by;
 pub use ping::schedule::PingSchedule;

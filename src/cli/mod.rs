@@ -10,6 +10,8 @@
 //! | 3 | definitions are invalid or missing |
 //! | 4 | the store is busy |
 //! | 5 | the store is damaged or newer |
+//! | 6 | the other side does not want a ping |
+//! | 7 | the other side cannot be reached; what was kept is sent later |
 //! | 130 | an import was interrupted by SIGINT or SIGTERM; what it had read is counted, and the same command goes on there; or a backup was, and there is no copy |
 //!
 #![doc = include_str!("json.md")]

@@ -24,6 +24,8 @@ pub(super) enum Exit {
     Definitions = 3,
     StoreBusy = 4,
     StoreDamaged = 5,
+    Refused = 6,
+    Unreachable = 7,
     Interrupted = 130,
 }
 
@@ -99,6 +101,8 @@ impl From<Error> for Failure {
             ErrorKind::Definitions => Exit::Definitions,
             ErrorKind::StoreBusy => Exit::StoreBusy,
             ErrorKind::StoreDamaged | ErrorKind::StoreNewer => Exit::StoreDamaged,
+            ErrorKind::Refused => Exit::Refused,
+            ErrorKind::Unreachable => Exit::Unreachable,
             _ => Exit::Failed,
         };
         let problems = error.problems().to_vec();
@@ -125,6 +129,9 @@ pub(super) fn word(kind: ErrorKind) -> &'static str {
         ErrorKind::ReadOnly => "read_only",
         ErrorKind::StoreFull => "store_full",
         ErrorKind::Sketch => "sketch",
+        ErrorKind::Bundle => "bundle",
+        ErrorKind::Refused => "refused",
+        ErrorKind::Unreachable => "unreachable",
         ErrorKind::SourceChanged => "source_changed",
         ErrorKind::Closed => "closed",
         ErrorKind::Forked => "forked",
@@ -329,6 +336,8 @@ mod tests {
             (&[ErrorKind::StoreBusy], 4),
             (&[ErrorKind::StoreDamaged], 5),
             (&[ErrorKind::StoreNewer], 5),
+            (&[ErrorKind::Refused], 6),
+            (&[ErrorKind::Unreachable], 7),
             (&[ErrorKind::StoreBusy, ErrorKind::UnknownMetric], 4),
         ] {
             assert_eq!(ended(None, kinds).0 as u8, exit, "{kinds:?}");

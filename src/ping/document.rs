@@ -50,16 +50,20 @@ impl Document {
 pub(crate) fn render(value: &impl Serialize) -> Result<String, Error> {
     let json = serde_json::to_string_pretty(value)
         .map_err(|error| Error::new(ErrorKind::Internal, format!("the ping is no JSON: {error}")))?;
-    let mut rendered = String::with_capacity(json.len() + 1);
+    Ok(escaped(&json) + "\n")
+}
+
+/// JSON without characters that could steer a terminal. They stand in texts only, where JSON allows to write any character by its
+/// number.
+pub(crate) fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len() + 1);
     for character in json.chars() {
         match u32::from(character) {
-            // They stand in texts only, where JSON allows to write any character so.
-            code @ 0x7f..=0xffff if is_unseen(character) => rendered.push_str(&format!("\\u{code:04x}")),
-            _ => rendered.push(character),
+            code @ 0x7f..=0xffff if is_unseen(character) => escaped.push_str(&format!("\\u{code:04x}")),
+            _ => escaped.push(character),
         }
     }
-    rendered.push('\n');
-    Ok(rendered)
+    escaped
 }
 
 /// Controls, and what changes the order or the look of the text around it without being seen.

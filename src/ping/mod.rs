@@ -2,6 +2,7 @@
 
 pub(crate) mod beside;
 pub(crate) mod build;
+pub(crate) mod bundle;
 pub(crate) mod difference;
 pub(crate) mod environment;
 pub(crate) mod schedule;
@@ -321,7 +322,7 @@ impl Ping {
 
 impl KeptPing {
     fn new(week: IsoWeek, report: PingReport) -> Self {
-        let digest = PingDigest::of(&report.document);
+        let digest = PingDigest::of(report.document.as_bytes());
         let PingReport { recorded_at, document, beside, is_partial, .. } = report;
         Self { week, recorded_at, document, beside, digest, is_partial, delivery: Delivery::default() }
     }
@@ -334,4 +335,13 @@ impl KeptPing {
     pub fn metrics(&self) -> Result<Vec<MetricReport>, Error> {
         beside::metrics(&self.beside).map_err(|error| error.context(self.week))
     }
+}
+
+#[cold]
+fn not_kept(week: IsoWeek, pings: &[KeptPing]) -> Error {
+    let kept = match (pings.first(), pings.last()) {
+        (Some(first), Some(last)) => format!("those kept are of {} to {}", first.week, last.week),
+        _ => "none is".to_owned(),
+    };
+    Error::new(ErrorKind::NotKept, format!("no ping of {week} is kept; {kept}"))
 }

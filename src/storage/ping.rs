@@ -47,7 +47,7 @@ impl KeptPing {
     /// Whether the document still has the digest that it was kept with.
     #[must_use]
     pub fn is_intact(&self) -> bool {
-        PingDigest::of(&self.document) == self.digest
+        PingDigest::of(self.document.as_bytes()) == self.digest
     }
 }
 
@@ -66,8 +66,22 @@ impl KeptPing {
 pub struct PingDigest(pub(crate) [u8; 32]);
 
 impl PingDigest {
-    pub(crate) fn of(document: &str) -> Self {
-        Self(Sha256::digest(document).into())
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// Reads a digest as it is written, in small letters.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let mut digest = [0; 32];
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != digest.len() || !rest.is_empty() {
+            return None;
+        }
+        for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
+            *byte = digit(high)? << 4 | digit(low)?;
+        }
+        Some(Self(digest)).filter(|digest| digest.to_string() == text)
     }
 }
 

@@ -30,7 +30,7 @@ use crate::time::timestamp::Timestamp;
 
 pub(crate) use connection::SharedConnection;
 pub(crate) use copy::{link_into_place, unfinished_name};
-pub(crate) use open::random;
+pub(crate) use open::{io, random};
 pub(crate) use reader::SqliteReader;
 pub(crate) use replace::put;
 pub(crate) use writer::SqliteWriter;

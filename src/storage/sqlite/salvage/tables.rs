@@ -186,7 +186,7 @@ const TABLES: [Table; 10] = [
         drop: None,
         is_sound: |row| match row {
             [Value::Integer(0..), Value::Integer(_), Value::Text(document), Value::Text(_), Value::Blob(digest), ..] => {
-                PingDigest::of(document).0.as_slice() == digest.as_slice()
+                PingDigest::of(document.as_bytes()).0.as_slice() == digest.as_slice()
             }
             _ => false,
         },
