@@ -118,6 +118,10 @@ pub use ping::sources::database::{ColumnIs, Condition, DatabaseMetric, DatabaseO
 pub use ping::sources::postgres::PostgresSource;
 pub use ping::sources::sqlite::SqliteSource;
 pub use ping::thread::PingThread;
+#[cfg(feature = "upload")]
+pub use ping::upload::{
+    Acceptance, PingSending, SendFailure, SendFault, SendingStopped, UploadLimits, Uploader, WeekSending,
+};
 pub use ping::value::PingValue;
 pub use ping::weekly::PingRun;
 pub use ping::{Ping, PingReport};

@@ -9,6 +9,8 @@ pub(crate) mod schedule;
 pub(crate) mod source;
 pub(crate) mod sources;
 pub(crate) mod thread;
+#[cfg(feature = "upload")]
+pub(crate) mod upload;
 pub(crate) mod value;
 pub(crate) mod weekly;
 

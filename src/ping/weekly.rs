@@ -134,8 +134,17 @@ impl Ping {
 
     /// Does some work while no other process works at pings; `None` when one does.
     pub(crate) fn leased<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<Option<T>, Error> {
+        self.leased_for(self.limits.ping + LEASE_MARGIN, work)
+    }
+
+    /// As [`Ping::leased`], for work that takes no longer than `length`.
+    pub(crate) fn leased_for<T>(
+        &self,
+        length: Duration,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
         let worker = PingWorker(sqlite::random()?);
-        let seconds = (self.limits.ping + LEASE_MARGIN).as_secs();
+        let seconds = length.as_secs();
         let until = self.reader.clock_now().plus_seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
         if self.keep(PingStep::Lease { worker, until })? == Commit::Overtaken {
             return Ok(None);

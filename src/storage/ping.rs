@@ -277,6 +277,7 @@ pub(crate) enum PingStep {
     /// Keeps a document, unless its week has one, and forgets those of weeks before `keep_from`.
     Keep { ping: Box<KeptPing>, keep_from: IsoWeek },
     /// Notes what became of a document that is not sent yet.
+    #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only what sends has something to note"))]
     Deliver { week: IsoWeek, delivery: Delivery },
     /// Sets what the operator has chosen.
     Choose(Consent),

@@ -40,6 +40,7 @@ pub(crate) const DOORS: &[(&str, &[&str])] = &[
     ("signal_hook", &["src/cli/interrupt.rs"]),
     ("terminal_size", &["src/cli/"]),
     ("unicode_width", &["src/cli/"]),
+    ("ureq", &["src/ping/upload/line.rs", "src/ping/upload/trust.rs"]),
 ];
 
 /// Dependencies that every floor may name.

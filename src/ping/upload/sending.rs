@@ -1,0 +1,167 @@
+//! Sending what is due, week after week, and what came of it.
+
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::ping::upload::Uploader;
+use crate::ping::upload::attempt::{Attempt, Urgency};
+use crate::ping::upload::fate::SendFailure;
+use crate::ping::{Ping, not_kept};
+use crate::storage::ping::Delivery;
+use crate::time::week::IsoWeek;
+
+/// A lease lasts this much longer than an attempt may take, for noting what became of it.
+const LEASE_MARGIN: Duration = Duration::from_secs(60);
+
+/// What came of sending.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// # use headcount::{Definitions, EventDefinition, SendingStopped, Store, Uploader};
+/// # let definitions = Definitions::new().event(EventDefinition::new("page_viewed"))?;
+/// # let store = Store::builder_in_memory().definitions(definitions).open()?;
+/// store.ping().generate()?;
+/// let sending = store.ping().send(&Uploader::new())?;
+/// // Nobody has turned it on.
+/// assert!(sending.weeks.is_empty() && sending.stopped.is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PingSending {
+    /// The weeks that were tried, in order.
+    pub weeks: Vec<WeekSending>,
+    /// Why it ended before all that is due was tried, if it did.
+    pub stopped: Option<SendingStopped>,
+}
+
+/// What came of sending the ping of one week.
+///
+/// ```
+/// # fn show(sending: headcount::PingSending) {
+/// for week in &sending.weeks {
+///     println!("{}: {} after {} attempts", week.week, week.delivery.outcome.as_str(), week.delivery.attempts);
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WeekSending {
+    /// The week.
+    pub week: IsoWeek,
+    /// How its delivery stands now.
+    pub delivery: Delivery,
+    /// Why it was not sent; `None` when the other side has it.
+    pub failure: Option<SendFailure>,
+}
+
+/// Why sending ended before all that is due was tried.
+///
+/// ```
+/// let stopped = headcount::SendingStopped::Forbidden("DO_NOT_TRACK=1".to_owned());
+/// assert!(stopped.to_string().contains("DO_NOT_TRACK=1"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendingStopped {
+    /// The operator has not turned it on.
+    Off,
+    /// This variable of the environment forbids it.
+    Forbidden(String),
+    /// Another process is making or sending pings.
+    Elsewhere,
+    /// What happened to the last week tried would happen to all; the others are tried at the next call.
+    AfterFailure,
+}
+
+impl std::fmt::Display for SendingStopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Off => f.write_str("sending is off; turn it on by giving a URL"),
+            Self::Forbidden(variable) => write!(f, "the environment forbids sending: {variable}"),
+            Self::Elsewhere => f.write_str("another process is at work on pings; try again when it is done"),
+            Self::AfterFailure => {
+                f.write_str("the others would fare as the last one did; they are tried next time")
+            }
+        }
+    }
+}
+
+impl PingSending {
+    /// The worst that happened, as an error: [`ErrorKind::Refused`](crate::ErrorKind::Refused) for what the other side does not want,
+    /// [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable) for what will be tried again.
+    #[must_use]
+    pub fn error(&self) -> Option<Error> {
+        let failures =
+            self.weeks.iter().filter_map(|week| week.failure.as_ref().map(|failure| (week, failure)));
+        let worst = failures.max_by_key(|(_, failure)| failure.fault().is_permanent());
+        worst.map(|(week, failure)| failure.error().context(format_args!("the ping of {}", week.week)))
+    }
+}
+
+impl Ping {
+    /// Sends every kept ping that is due to be sent, the oldest first: those never tried, and those whose time to be tried again has
+    /// come. The bytes are those that were kept, at each attempt. Blocks up to [`UploadLimits::whole`](crate::UploadLimits::whole) a
+    /// ping.
+    ///
+    /// Whether it may is asked right before each connection: the operator's consent and the environment. One process sends at a time,
+    /// and what became of each attempt is noted at once; a process that dies between the two sends the ping again, under the same
+    /// `Idempotency-Key`.
+    ///
+    /// What fails for a reason that passes waits for 5 minutes after the first attempt, then twice as long each time up to 6 hours, less up
+    /// to a half by chance, and as long as the receiver asks for, up to a day. It is tried for as long as the store keeps it. What the
+    /// receiver does not want, and what it redirects, is not tried again by itself: see [`Ping::resend`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) and [`ErrorKind::Io`](crate::ErrorKind::Io) for a URL, token, CA file or proxy that
+    /// cannot be used; [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly) for a ping of a reader; the errors of reading the store, and the
+    /// reason of a failed commit. That a ping could not be sent is none: see [`PingSending::error`].
+    pub fn send(&self, uploader: &Uploader) -> Result<PingSending, Error> {
+        let now = self.reader.clock_now();
+        let due = self.history()?.into_iter().filter(|ping| Urgency::WhenDue.wants(ping, now));
+        self.send_each(&due.map(|ping| ping.week).collect::<Vec<_>>(), uploader, Urgency::WhenDue)
+    }
+
+    /// Sends the pings of these weeks now, in the order given, also those that were refused and those whose time has not come; not
+    /// those that were sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ping::send`]; [`ErrorKind::NotKept`](crate::ErrorKind::NotKept) for a week of which no ping is kept.
+    pub fn resend(&self, weeks: &[IsoWeek], uploader: &Uploader) -> Result<PingSending, Error> {
+        let kept = self.history()?;
+        if let Some(missing) = weeks.iter().find(|week| !kept.iter().any(|ping| ping.week == **week)) {
+            return Err(not_kept(*missing, &kept));
+        }
+        self.send_each(weeks, uploader, Urgency::Now)
+    }
+
+    fn send_each(
+        &self,
+        weeks: &[IsoWeek],
+        uploader: &Uploader,
+        urgency: Urgency,
+    ) -> Result<PingSending, Error> {
+        let mut sending = PingSending::default();
+        (sending.stopped, _) = self.may_send()?;
+        let length = uploader.limits.whole() + LEASE_MARGIN;
+        for (number, week) in weeks.iter().enumerate() {
+            if sending.stopped.is_some() {
+                break;
+            }
+            match self.leased_for(length, || self.attempt(*week, uploader, urgency))? {
+                None => sending.stopped = Some(SendingStopped::Elsewhere),
+                Some(Attempt::Nothing) => {}
+                Some(Attempt::Stopped(why)) => sending.stopped = Some(why),
+                Some(Attempt::Done { week, is_of_all }) => {
+                    let is_last = number + 1 == weeks.len();
+                    sending.stopped = (is_of_all && !is_last).then_some(SendingStopped::AfterFailure);
+                    sending.weeks.push(week);
+                }
+            }
+        }
+        Ok(sending)
+    }
+}
