@@ -116,6 +116,7 @@ pub use ping::source::{Asked, MetricSource, SourceError, SourceFault, Sources};
 pub use ping::sources::database::{ColumnIs, Condition, DatabaseMetric, DatabaseOperation};
 #[cfg(feature = "postgres")]
 pub use ping::sources::postgres::PostgresSource;
+pub use ping::sources::question::{Answers, Question};
 pub use ping::sources::sqlite::SqliteSource;
 pub use ping::thread::PingThread;
 #[cfg(feature = "upload")]

@@ -148,6 +148,19 @@ pub enum SourceFault {
 }
 
 impl SourceFault {
+    /// Every one.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Unreachable,
+        Self::Locked,
+        Self::Missing,
+        Self::Invalid,
+        Self::Deprecated,
+        Self::Imprecise,
+        Self::Failed,
+    ];
+
     /// The word that documents use.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -18,6 +18,7 @@ mod cases;
 mod postgres_failures;
 #[cfg(feature = "postgres")]
 mod postgres_values;
+mod questions;
 mod report;
 #[cfg(feature = "postgres")]
 mod server;

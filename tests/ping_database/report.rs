@@ -61,7 +61,11 @@ pub(crate) fn store(metrics: &[Metric<'_>]) -> Store {
 }
 
 pub(crate) fn ask(metrics: &[Metric<'_>], database: impl MetricSource) -> Report {
-    ask_within(metrics, Sources::new().data_source(DataSource::Database, database), Duration::from_secs(60))
+    ask_within(
+        metrics,
+        Sources::new().data_source_from(DataSource::Database, database),
+        Duration::from_secs(60),
+    )
 }
 
 pub(crate) fn ask_within(metrics: &[Metric<'_>], sources: Sources, limit: Duration) -> Report {

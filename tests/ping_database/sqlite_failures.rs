@@ -38,7 +38,7 @@ fn slow_and_changed_relations_fail_in_time_and_alone() {
         LAST,
     ];
     let sources =
-        Sources::new().data_source(DataSource::Database, database.source()).key_path("d_change", change);
+        Sources::new().data_source_from(DataSource::Database, database.source()).key_path("d_change", change);
     let began = Instant::now();
     let report = ask_within(&metrics, sources, Duration::from_secs(3));
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
@@ -77,7 +77,7 @@ fn a_locked_database_is_waited_for_shortly() {
     database.connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let sources = || {
         Sources::new()
-            .data_source(DataSource::Database, database.source())
+            .data_source_from(DataSource::Database, database.source())
             .key_path("zz_setting", |_: &Asked| Ok(7.into()))
     };
     let metrics = [("a", "all", "{relation: issues}"), ("zz_setting", "none", "")];

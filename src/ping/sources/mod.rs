@@ -3,6 +3,7 @@
 pub(crate) mod database;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+pub(crate) mod question;
 pub(crate) mod sqlite;
 
 mod catalogue;

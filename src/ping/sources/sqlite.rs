@@ -39,7 +39,7 @@ const DAY_SECONDS: i64 = 86_400;
 /// let database = SqliteSource::new("/var/lib/tracker/tracker.db");
 /// let opened = DatabaseMetric::count("issues").filter("state", "opened").timestamp("created_at");
 /// let sources = Sources::new()
-///     .key_path_from("counts.issues_opened_weekly", database.metric(opened))
+///     .key_path("counts.issues_opened_weekly", database.metric(opened))
 ///     .data_source_from(DataSource::Database, database);
 /// # let _ = sources;
 /// ```
@@ -65,7 +65,10 @@ impl SqliteSource {
 
     /// A source of one metric.
     #[must_use]
-    pub fn metric(&self, metric: DatabaseMetric) -> impl MetricSource + use<> {
+    pub fn metric(
+        &self,
+        metric: DatabaseMetric,
+    ) -> impl Fn(&Asked) -> Result<PingValue, SourceError> + Send + Sync + use<> {
         let source = self.clone();
         move |asked: &Asked| source.ask(&metric, asked)
     }

@@ -44,7 +44,7 @@ const LONG_TO_CONNECT: Duration = Duration::from_secs(1);
 /// let database = PostgresSource::new("host=/run/postgresql user=tracker dbname=tracker")?;
 /// let opened = DatabaseMetric::count("issues").filter("state", "opened").timestamp("created_at");
 /// let sources = Sources::new()
-///     .key_path_from("counts.issues_opened_weekly", database.metric(opened))
+///     .key_path("counts.issues_opened_weekly", database.metric(opened))
 ///     .data_source_from(DataSource::Database, database);
 /// # let _ = sources;
 /// # Ok(())
@@ -101,7 +101,10 @@ impl PostgresSource {
 
     /// A source of one metric.
     #[must_use]
-    pub fn metric(&self, metric: DatabaseMetric) -> impl MetricSource + use<> {
+    pub fn metric(
+        &self,
+        metric: DatabaseMetric,
+    ) -> impl Fn(&Asked) -> Result<PingValue, SourceError> + Send + Sync + use<> {
         let source = self.clone();
         move |asked: &Asked| source.ask(&metric, asked)
     }
