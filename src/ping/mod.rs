@@ -139,6 +139,13 @@ impl Ping {
         self
     }
 
+    /// Takes values from further sources, besides those that were given before.
+    #[must_use]
+    pub fn with_sources(mut self, extend: impl FnOnce(Sources) -> Sources) -> Self {
+        self.sources = extend(self.sources);
+        self
+    }
+
     /// Says which version of the program this is: `version` of the document.
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {

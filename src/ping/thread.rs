@@ -47,6 +47,21 @@ impl Ping {
         self.start_with(Box::new(|_| Ok(())), LOOK_EVERY)
     }
 
+    /// As [`Ping::start`], and sends the pings that are due to be sent, once the operator has turned it on. What cannot be sent is
+    /// logged, and tried again when its time has come.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ping::start`].
+    #[cfg(feature = "upload")]
+    pub fn start_sending(self, uploader: crate::ping::upload::Uploader) -> Result<PingThread, Error> {
+        let send = move |ping: &Ping| match ping.send(&uploader)?.error() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        };
+        self.start_with(Box::new(send), LOOK_EVERY)
+    }
+
     pub(crate) fn start_with(
         mut self,
         afterwards: Afterwards,

@@ -99,6 +99,38 @@ Examples:
   {program} ping run
   */15 * * * * {program} ping run --store /var/lib/app/usage.db";
 
+pub(super) const PING_QUESTIONS_HELP: &str = "\
+For a program that asks with the connections it has: the questions as JSON, and the answers back in a file, \
+{\"answers\": [{\"key_path\": \"counts.issues\", \"value\": 42}]}, or an \"error\" instead of a value. Ranges are of whole days, so \
+answers serve on the day of the questions.
+
+Examples:
+  {program} ping questions --json > questions.json
+  {program} ping run --answers answers.json";
+
+#[cfg(feature = "upload")]
+pub(super) const PING_SEND_HELP: &str = "\
+The bytes are those that are kept, at every attempt. What fails for a reason that passes is tried again after 5 minutes, then \
+after longer and longer, by the next call that comes then. Exits with 6 if the other side does not want a ping, with 7 if it cannot be \
+reached.
+
+Examples:
+  {program} ping send --token-file /run/secrets/ping-token
+  {program} ping send 2026-W47";
+
+pub(super) const PING_EXPORT_HELP: &str = "\
+One readable JSON file: the documents, what is known of each metric, the definitions, and a manifest with SHA-256. There are no \
+sketches in it.
+
+Examples:
+  {program} ping export pings.json
+  {program} ping export november.json 2026-W45 2026-W46 2026-W47";
+
+pub(super) const PING_VERIFY_HELP: &str = "\
+Examples:
+  {program} ping verify pings.json
+  {program} ping verify pings.json --document 2026-W47 > ping.json";
+
 pub(super) const PING_STATUS_HELP: &str = "\
 DO_NOT_TRACK=1 and HEADCOUNT_TELEMETRY=off win over whatever was chosen.
 

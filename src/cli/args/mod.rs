@@ -20,7 +20,12 @@ use help::{
     METRIC_GET_HELP, METRIC_LIST_HELP, METRIC_SHOW_HELP, PROGRAM_HELP, QUERY_HELP, RESTORE_HELP,
     RETENTION_HELP, SALVAGE_HELP, STATS_HELP,
 };
-pub(super) use ping::{PingCommand, PingConsentArgs, PingDiffArgs, PingPreviewArgs, PingShowArgs};
+pub(super) use ping::{
+    PingCommand, PingConsentArgs, PingDiffArgs, PingExportArgs, PingGenerateArgs, PingPreviewArgs,
+    PingRunArgs, PingShowArgs, PingVerifyArgs, SourceArgs,
+};
+#[cfg(feature = "upload")]
+pub(super) use ping::{PingSendArgs, UploadArgs};
 pub(super) use retention::{Limit, RetentionArgs};
 pub(super) use values::Earlier;
 use values::{parse_days, parse_earlier, parse_filter, parse_time};

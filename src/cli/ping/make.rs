@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::metrics::note_missing;
 use crate::cli::answer::instant;
+use crate::cli::args::{PingGenerateArgs, PingRunArgs};
 use crate::cli::output::{Failure, Form, Output};
 use crate::cli::progress::Asking;
 use crate::cli::{Context, text, window};
@@ -29,6 +30,8 @@ struct RunDocument {
     elsewhere: Option<String>,
     #[serde(serialize_with = "instant")]
     next_at: Timestamp,
+    #[cfg(feature = "upload")]
+    sending: super::send::Document,
 }
 
 impl KeptDocument {
@@ -62,8 +65,12 @@ impl KeptDocument {
     }
 }
 
-pub(super) fn generate(context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
-    let ping = super::keeping(context)?;
+pub(super) fn generate(
+    args: &PingGenerateArgs,
+    context: &Context,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let ping = super::sources::extend(super::keeping(context)?, &args.sources)?;
     let progress = Asking::new(output.form());
     let began = context.now();
     let before = ping.kept(crate::IsoWeek::of(began))?;
@@ -84,17 +91,22 @@ pub(super) fn generate(context: &Context, output: &mut Output<'_>) -> Result<(),
     Ok(())
 }
 
-pub(super) fn run(context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
-    let ping = super::keeping(context)?;
+pub(super) fn run(args: &PingRunArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
+    let ping = super::sources::extend(super::keeping(context)?, &args.sources)?;
     let progress = Asking::new(output.form());
     let run = ping.run_telling(&mut |done, all, key_path| progress.tell(done, all, key_path))?;
     drop(progress);
     let made = run.made.as_ref().map(KeptDocument::of).transpose()?;
+    // Sending is a matter of its own: what was made is told, whatever becomes of that.
+    #[cfg(feature = "upload")]
+    let sending = super::send::send_due(&ping, &args.upload, output)?;
     match output.form() {
         Form::Json => output.document(&RunDocument {
             made,
             elsewhere: run.elsewhere.map(|week| week.to_string()),
             next_at: run.next_at,
+            #[cfg(feature = "upload")]
+            sending: super::send::Document::of(&sending),
         }),
         Form::Text => {
             let next = window::instant(run.next_at, context.moment(None));
@@ -108,7 +120,13 @@ pub(super) fn run(context: &Context, output: &mut Output<'_>) -> Result<(), Fail
             if let Some(made) = &run.made {
                 note_missing(&made.metrics()?, context.moment(Some(made.recorded_at)), output);
             }
+            #[cfg(feature = "upload")]
+            if ping.consent()?.sends() {
+                super::send::tell(&sending, context, output);
+            }
         }
     }
+    #[cfg(feature = "upload")]
+    super::send::fail(&sending, output);
     Ok(())
 }

@@ -1,10 +1,15 @@
 //! `headcount ping`.
 
+mod carry;
 mod consent;
 mod kept;
 mod make;
 mod metrics;
 mod preview;
+mod questions;
+#[cfg(feature = "upload")]
+mod send;
+mod sources;
 
 pub(super) use consent::sending;
 
@@ -16,13 +21,18 @@ use crate::{IsoWeek, KeptPing, Ping, Upkeep};
 pub(super) fn run(command: &PingCommand, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     match command {
         PingCommand::Preview(args) => preview::run(args, context, output),
-        PingCommand::Generate => make::generate(context, output),
-        PingCommand::Run => make::run(context, output),
+        PingCommand::Generate(args) => make::generate(args, context, output),
+        PingCommand::Run(args) => make::run(args, context, output),
+        #[cfg(feature = "upload")]
+        PingCommand::Send(args) => send::run(args, context, output),
+        PingCommand::Questions => questions::run(context, output),
         PingCommand::Status => consent::status(context, output),
         PingCommand::Consent(args) => consent::choose(args, context, output),
         PingCommand::History => kept::history(context, output),
         PingCommand::Show(args) => kept::show(args, context, output),
         PingCommand::Diff(args) => kept::diff(args, context, output),
+        PingCommand::Export(args) => carry::export(args, context, output),
+        PingCommand::Verify(args) => carry::verify(args, output),
     }
 }
 
