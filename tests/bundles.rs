@@ -1,5 +1,12 @@
 //! Bundles: what is carried out by hand arrives byte for byte, or fails verification.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test stops where it is wrong, and says what it has seen"
+)]
+
 mod common;
 
 use std::fs;

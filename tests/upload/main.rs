@@ -1,5 +1,12 @@
 //! Sending pings to real receivers on this machine: what arrives, how often, and what never does.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test stops where it is wrong, and says what it has seen"
+)]
+
 #[path = "../common/mod.rs"]
 mod common;
 

@@ -131,6 +131,7 @@ fn a_receiver_that_nobody_vouches_for_gets_nothing() {
         let place = Place::new(1, &receiver.url(host));
         let sending = place.send(&uploader);
         let failure = sending.weeks[0].failure.as_ref().unwrap();
+        println!("{failure}");
         assert_eq!(failure.fault(), SendFault::Tls, "{failure}");
         assert!(failure.message().contains("CA file"), "{failure}");
         assert_eq!(sending.error().unwrap().kind(), ErrorKind::Unreachable);

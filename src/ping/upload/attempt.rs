@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::ping::Ping;
 use crate::ping::environment::sending_forbidden_by;
 use crate::ping::upload::Uploader;
-use crate::ping::upload::fate::{SendFailure, SendFault, wait};
+use crate::ping::upload::fate::{MAX_RETRY_AFTER, SendFailure, SendFault, wait};
 use crate::ping::upload::line::MAX_RESPONSE_BYTES;
 use crate::ping::upload::sending::{SendingStopped, WeekSending};
 use crate::storage::ping::{Consent, Delivery, DeliveryOutcome, KeptPing, PingStep};
@@ -34,7 +34,9 @@ pub(super) enum Attempt {
 
 impl Urgency {
     pub(super) fn wants(self, ping: &KeptPing, now: Timestamp) -> bool {
-        let is_due = ping.delivery.next_at.is_none_or(|next_at| next_at <= now);
+        // A time further ahead than any wait was noted by a clock that was wrong.
+        let is_due = |next_at: Timestamp| next_at <= now || next_at.since(now) > MAX_RETRY_AFTER;
+        let is_due = ping.delivery.next_at.is_none_or(is_due);
         match ping.delivery.outcome {
             DeliveryOutcome::Sent => false,
             DeliveryOutcome::Refused => self == Self::Now,

@@ -10,8 +10,8 @@ use crate::time::timestamp::Timestamp;
 /// The first wait; each later one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(5 * 60);
 const MAX_WAIT: Duration = Duration::from_secs(6 * 3_600);
-/// A receiver that asks for more time than this gets this.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
+/// A receiver that asks for more time than this gets this; no wait is longer.
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
 /// How much of a response a message shows.
 const SHOWN_CHARS: usize = 200;
 

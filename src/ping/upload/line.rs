@@ -71,7 +71,7 @@ impl Uploader {
             .timeout_send_body(Some(limits.send))
             .timeout_recv_response(Some(limits.response))
             .timeout_recv_body(Some(limits.response))
-            .timeout_global(Some(limits.whole()))
+            .timeout_global(Some(limits.longest()))
             .build();
         Ok(Line { agent: config.new_agent(), url: url.to_owned(), token, place })
     }

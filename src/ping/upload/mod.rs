@@ -98,7 +98,8 @@ impl Default for UploadLimits {
 }
 
 impl UploadLimits {
-    fn whole(self) -> Duration {
+    /// How long an attempt takes at the most.
+    fn longest(self) -> Duration {
         self.whole.min(MAX_WHOLE_LIMIT)
     }
 }

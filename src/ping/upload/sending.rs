@@ -146,7 +146,7 @@ impl Ping {
     ) -> Result<PingSending, Error> {
         let mut sending = PingSending::default();
         (sending.stopped, _) = self.may_send()?;
-        let length = uploader.limits.whole() + LEASE_MARGIN;
+        let length = uploader.limits.longest() + LEASE_MARGIN;
         for (number, week) in weeks.iter().enumerate() {
             if sending.stopped.is_some() {
                 break;
