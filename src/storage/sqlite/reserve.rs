@@ -58,14 +58,13 @@ impl Reserve {
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.path)?;
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let noise: Vec<u8> = (0..RESERVE_BYTES / size_of::<u64>())
-            .flat_map(|_| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                state.to_le_bytes()
-            })
-            .collect();
+        let mut noise = vec![0; RESERVE_BYTES];
+        for word in noise.chunks_exact_mut(size_of::<u64>()) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            word.copy_from_slice(&state.to_le_bytes());
+        }
         file.write_all(&noise)
     }
 }
