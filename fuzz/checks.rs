@@ -156,6 +156,9 @@ pub(crate) fn ndjson(input: &[u8]) {
     }
 }
 
+/// What a store to be damaged has: so many events, one every two hours.
+const LINES: i64 = 240;
+const LINE_SECONDS: i64 = 7_200;
 /// Pages of a store, which a patch of a store's bytes is about.
 const PAGE_BYTES: usize = 4_096;
 /// What one patch takes of the input: which change, which page, where in it, and a number.
@@ -166,7 +169,7 @@ const MAX_PATCHES: usize = 64;
 /// A store whose pages were patched, exchanged, repeated and cut as the input says answers, is checked, written and salvaged with
 /// results or typed errors, and nothing of the damaged file is written by salvaging.
 pub(crate) fn store_file(input: &[u8]) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = scratch();
     let (path, new) = (folder.path().join("usage.db"), folder.path().join("new.db"));
     let bytes = patched(&SEED_STORE, input);
     std::fs::write(&path, &bytes).unwrap();
@@ -232,16 +235,22 @@ fn patched(store: &[u8], input: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// In memory where the system has such a place: a disk would be waited for some ten times for each input, and no power is cut here.
+fn scratch() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
 /// A small store, the same in every run but for its random identity.
 static SEED_STORE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = scratch();
     let path = folder.path().join("usage.db");
     let clock = ManualClock::new(Timestamp::from_unix_seconds(NOW_UNIX_SECONDS));
     let builder = Store::builder(&path).definitions(DEFINITIONS.clone()).mode(Mode::Inline).clock(clock);
     let store = builder.open().unwrap();
-    let lines: String = (0..900_i64)
+    let lines: String = (0..LINES)
         .map(|number| {
-            let time = Timestamp::from_unix_seconds(NOW_UNIX_SECONDS - 900 * 1_800 + number * 1_800);
+            let time = Timestamp::from_unix_seconds(NOW_UNIX_SECONDS - (LINES - number) * LINE_SECONDS);
             match number % 3 {
                 0 => format!("{{\"event\":\"ordered\",\"time\":\"{time}\",\"project\":{number},\"value\":{number},\"additional_properties\":{{\"plan\":\"p{}\"}}}}\n", number % 7),
                 _ => format!("{{\"event\":\"viewed\",\"time\":\"{time}\",\"user\":{number},\"label\":\"web\"}}\n"),
