@@ -97,6 +97,35 @@ fn a_damaged_store_is_set_aside_with_its_log() {
     assert_eq!(std::fs::read(format!("{}-wal", aside.display())).unwrap(), log);
 }
 
+/// A copy is no file in WAL mode before it is first written to: whoever ends while it becomes one leaves a journal beside it, which is to
+/// be rolled back before anybody can read.
+#[test]
+fn a_store_whose_first_writer_ended_too_early_opens_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, backup) = store_and_backup(folder.path());
+    for is_read in [true, false] {
+        let half = folder.path().join(format!("half-{is_read}.db"));
+        let connection = rusqlite::Connection::open(&backup).unwrap();
+        // So small that pages go to the file before the transaction ends.
+        connection.execute_batch("PRAGMA cache_size = 1; BEGIN IMMEDIATE; UPDATE counts SET count = 99; UPDATE ledger SET count = 99;
+            CREATE TABLE filler (bytes BLOB); INSERT INTO filler SELECT zeroblob(20000) FROM counts").unwrap();
+        for suffix in ["", "-journal"] {
+            let name = |path: &Path| format!("{}{suffix}", path.display());
+            std::fs::copy(name(&backup), name(&half)).unwrap();
+        }
+        connection.execute_batch("ROLLBACK").unwrap();
+        drop(connection);
+        if is_read {
+            assert_eq!(viewed(&half), Some(2));
+            assert!(Reader::open(&half).unwrap().check(Depth::Plain).unwrap().is_sound());
+        } else {
+            track(&open(&half), 3);
+            assert_eq!(viewed(&half), Some(5));
+        }
+    }
+    assert_eq!(viewed(&path), Some(3));
+}
+
 /// Does nothing, unless another test of this file has started it as a process of its own.
 #[test]
 fn a_child() {

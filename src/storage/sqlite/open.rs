@@ -1,6 +1,7 @@
 //! Opening and creating store files.
 
 use std::cell::Cell;
+use std::ffi::c_int;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ const BUSY_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_BUSY_SLEEP_MILLISECONDS: i32 = 5;
 /// The length of the header of every SQLite file.
 const HEADER_BYTES: u64 = 100;
+/// SQLite's code for a file with a journal that whoever has opened it may not roll back.
+const ROLL_BACK_FIRST: c_int = rusqlite::ffi::SQLITE_READONLY_ROLLBACK;
 const PREPARED_STATEMENTS: usize = 64;
 const PAGE_CACHE_KIBIBYTES: i64 = 8 * 1024;
 const WAL_SIZE_LIMIT_BYTES: i64 = 4 * 1024 * 1024;
@@ -108,6 +111,29 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
+    let connected = try_connect(path, access);
+    if connected.as_ref().is_err_and(is_half_written) && roll_back(path).is_ok() {
+        return try_connect(path, access);
+    }
+    connected
+}
+
+/// Whether somebody ended while a file became a store in WAL mode, as the copy of a backup does when it is first written to. Who only
+/// reads cannot undo it.
+fn is_half_written(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<rusqlite::Error>());
+    cause.and_then(rusqlite::Error::sqlite_error).is_some_and(|cause| cause.extended_code == ROLL_BACK_FIRST)
+}
+
+/// SQLite undoes it by itself when it may write.
+fn roll_back(path: &Path) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_handler(Some(wait_for_writer))?;
+    connection.pragma_query_value(None, "user_version", |_| Ok(()))
+}
+
+fn try_connect(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)
         .map_err(|error| failed("opening it", error).context(path.display()))?;
