@@ -100,6 +100,11 @@ impl Unfinished {
         &self.0
     }
 
+    /// Keeps the file where it is.
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
+    }
+
     /// Gives a copy that is sound its name.
     fn finish(&self, check: Check, path: &Path) -> Result<Backup, Error> {
         if let Some(first) = check.findings.first() {

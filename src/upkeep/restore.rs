@@ -112,8 +112,18 @@ impl Upkeep {
                 ),
             ));
         }
-        let set_aside = sqlite::put(unfinished.path(), store, existing == Existing::SetAside, now)?;
+        let was_there = is_there(store);
+        let put = sqlite::put(unfinished.path(), store, existing == Existing::SetAside, now);
+        if put.is_err() && was_there && !is_there(store) {
+            // Neither the old one is there nor the new one, and whoever reads the error may choose.
+            unfinished.keep();
+        }
+        let set_aside = put?;
         let bytes = Reader::open(store)?.contents()?.bytes;
         Ok(Restored { bytes, check, set_aside })
     }
+}
+
+fn is_there(store: &Path) -> bool {
+    std::fs::symlink_metadata(store).is_ok()
 }

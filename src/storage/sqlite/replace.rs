@@ -1,6 +1,7 @@
 //! Putting a whole store file in its place, where there may be another one.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
@@ -16,11 +17,11 @@ use crate::time::timestamp::Timestamp;
 const MAX_OF_ONE_SECOND: u32 = 1_000;
 
 /// Gives a whole and synced file the name of a store, durably. What stands there is refused, or set aside with its log under the
-/// name that is returned.
+/// name that is returned. Where that fails the old store is put back, if the system lets it be.
 ///
 /// Whoever is killed in it leaves the old store or the new one at the place. Only where the log of the old one cannot be emptied
 /// into it, as of one that is damaged, there is a moment at which nothing has the name: then both have the names that an error would
-/// tell. The new file never stands beside the log of the old one.
+/// tell. The new file never stands beside the log of the old one, and after a power cut each file of the old one has a name.
 pub(crate) fn put(
     unfinished: &Path,
     path: &Path,
@@ -28,15 +29,9 @@ pub(crate) fn put(
     now: Timestamp,
 ) -> Result<Option<PathBuf>, Error> {
     let _alone = lock_folder(path)?;
-    if fs::symlink_metadata(path).is_err() {
+    if !is_there(path) {
         set_orphans_aside(path)?;
-        fs::hard_link(unfinished, path)
-            .or_else(|error| match error.kind() {
-                std::io::ErrorKind::AlreadyExists => Err(error),
-                // Without links.
-                _ => fs::rename(unfinished, path),
-            })
-            .map_err(|error| io("putting the store in its place", path, &error))?;
+        place(unfinished, path).map_err(|error| unplaced(path, &error))?;
         sync_folder(path)?;
         return Ok(None);
     }
@@ -50,14 +45,16 @@ pub(crate) fn put(
     // Held to the end, so that nobody writes to the log meanwhile.
     let _held = empty_log(path);
     let has_log = beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
-    let done = if has_log {
-        exchange_in_steps(unfinished, path, &aside)
-    } else {
-        exchange(unfinished, path, &aside)
-    };
-    done.and_then(|()| sync_folder(path)).map_err(|error| {
+    let exchanged = set_aside(path, &aside, has_log).and_then(|()| {
+        let placed = if is_there(path) { fs::rename(unfinished, path) } else { place(unfinished, path) };
+        placed.map_err(|error| unplaced(path, &error))
+    });
+    if exchanged.is_err() {
+        put_back(&aside, path);
+    }
+    exchanged.and_then(|()| sync_folder(path)).map_err(|error| {
         error.context(format_args!(
-            "the store that was there is at {} if not in its place, the restored one at {}",
+            "the store that was there is at {} if not in its place, the restored one at {} if neither is",
             aside.display(),
             unfinished.display()
         ))
@@ -65,40 +62,89 @@ pub(crate) fn put(
     Ok(Some(aside))
 }
 
-/// The old file is whole without its log: it has both names before the new one takes its place in one step.
-fn exchange(unfinished: &Path, path: &Path, aside: &Path) -> Result<(), Error> {
+/// Where nothing is; the name that the file had goes when the new one is durable.
+fn place(unfinished: &Path, path: &Path) -> std::io::Result<()> {
+    fs::hard_link(unfinished, path).or_else(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Err(error),
+        // Without links.
+        _ => fs::rename(unfinished, path),
+    })
+}
+
+/// Gives the old file and what is beside it other names, and takes the old ones of the log. Without a log the file keeps its old one
+/// too, so that the new one takes its place in one step.
+fn set_aside(path: &Path, aside: &Path, has_log: bool) -> Result<(), Error> {
     if fs::hard_link(path, aside).is_err() {
-        return exchange_in_steps(unfinished, path, aside);
+        return rename_aside(path, aside);
     }
-    // Processes that have the old store open go on with these files.
     for suffix in BESIDE {
-        rename_if_there(&beside(path, suffix), &beside(aside, suffix))?;
+        if_there(fs::hard_link(beside(path, suffix), beside(aside, suffix)))
+            .map_err(|error| kept(path, &error))?;
     }
-    fs::rename(unfinished, path).map_err(|error| io("putting the store in its place", path, &error))
+    // Names are taken only where the other ones are durable.
+    sync_folder(path)?;
+    if has_log {
+        // Nobody may find the old file without its log.
+        fs::remove_file(path).map_err(|error| kept(path, &error))?;
+        sync_folder(path)?;
+    }
+    for suffix in BESIDE {
+        // Processes that have the old store open go on with these files.
+        if_there(fs::remove_file(beside(path, suffix))).map_err(|error| kept(path, &error))?;
+    }
+    if has_log { sync_folder(path) } else { Ok(()) }
 }
 
-/// The old file and its log have both names before the first of them loses its own; and the log goes before the new file comes.
-fn exchange_in_steps(unfinished: &Path, path: &Path, aside: &Path) -> Result<(), Error> {
+/// Where there are no links: the log goes after its file, and before the new one comes.
+fn rename_aside(path: &Path, aside: &Path) -> Result<(), Error> {
+    fs::rename(path, aside).map_err(|error| kept(path, &error))?;
     for suffix in BESIDE {
-        // Without links it follows below.
-        let _ = fs::hard_link(beside(path, suffix), beside(aside, suffix));
+        if_there(fs::rename(beside(path, suffix), beside(aside, suffix)))
+            .map_err(|error| kept(path, &error))?;
     }
-    fs::rename(path, aside).map_err(|error| io("setting the store aside", path, &error))?;
-    for suffix in BESIDE {
-        rename_if_there(&beside(path, suffix), &beside(aside, suffix))?;
-        // Between two names of one file renaming does nothing.
-        let _ = fs::remove_file(beside(path, suffix));
-    }
-    fs::rename(unfinished, path).map_err(|error| io("putting the store in its place", path, &error))
+    sync_folder(path)
 }
 
-fn rename_if_there(from: &Path, to: &Path) -> Result<(), Error> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(io("setting the store's log aside", from, &error))
+/// Takes back what was begun, as far as the system does it. The log comes first, since nobody may find the file without it; and all
+/// keeps its other names until all is back.
+fn put_back(aside: &Path, path: &Path) {
+    let names = BESIDE.into_iter().chain([""]).map(|suffix| (beside(aside, suffix), beside(path, suffix)));
+    let names: Vec<(PathBuf, PathBuf)> = names.filter(|(from, _)| is_there(from)).collect();
+    let is_back = names
+        .iter()
+        .all(|(from, to)| is_there(to) || fs::hard_link(from, to).or_else(|_| fs::rename(from, to)).is_ok());
+    if is_back && sync_folder(path).is_ok() {
+        for (from, _) in names.iter().filter(|(from, to)| is_same(from, to)) {
+            let _ = fs::remove_file(from);
         }
-        _ => Ok(()),
     }
+}
+
+fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    let file = |path| fs::symlink_metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    file(a).is_some_and(|found| Some(found) == file(b))
+}
+
+/// What is not there needs nothing done to it.
+fn if_there(done: std::io::Result<()>) -> std::io::Result<()> {
+    match done {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+#[cold]
+fn kept(path: &Path, error: &std::io::Error) -> Error {
+    io("setting the store aside", path, error)
+}
+
+#[cold]
+fn unplaced(path: &Path, error: &std::io::Error) -> Error {
+    io("putting the store in its place", path, error)
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -113,7 +159,7 @@ fn free_name(path: &Path, now: Timestamp) -> Result<PathBuf, Error> {
     for number in 0..MAX_OF_ONE_SECOND {
         let suffix = if number == 0 { String::new() } else { format!("-{number}") };
         let name = beside(path, &format!(".replaced-{time}{suffix}"));
-        let is_free = |suffix: &str| fs::symlink_metadata(beside(&name, suffix)).is_err();
+        let is_free = |suffix: &str| !is_there(&beside(&name, suffix));
         if is_free("") && BESIDE.into_iter().all(is_free) {
             return Ok(name);
         }
