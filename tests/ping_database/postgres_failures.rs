@@ -17,7 +17,7 @@ const ROWS: &str = "
     INSERT INTO notes SELECT i, i FROM generate_series(1, 10) i;
     CREATE TABLE doomed (id int PRIMARY KEY);
     CREATE VIEW endless AS SELECT a.id FROM issues a, issues b, issues c;
-    CREATE FUNCTION nap(i int) RETURNS int LANGUAGE plpgsql AS 
+    CREATE FUNCTION nap(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 
         'DECLARE s int := 0; BEGIN FOR k IN 1..300 LOOP s := s + k; END LOOP; RETURN i; END';
     CREATE VIEW slow AS SELECT id, nap(n) AS n FROM issues;";
 

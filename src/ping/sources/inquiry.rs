@@ -59,11 +59,10 @@ impl Inquiry {
         self.relation.write(&mut statement);
         statement.sql(" WHERE ").name(&self.key.name).sql(" IS NOT NULL");
         self.write_after(engine, &mut statement, after);
-        statement
-            .sql(" ORDER BY ")
-            .name(&self.key.name)
-            .sql(" LIMIT 1 OFFSET ")
-            .number(rows.saturating_sub(1));
+        // With its relation: a bare name would be that of the selected text, and order as texts do.
+        statement.sql(" ORDER BY ");
+        self.relation.write(&mut statement);
+        statement.sql(".").name(&self.key.name).sql(" LIMIT 1 OFFSET ").number(rows.saturating_sub(1));
         statement
     }
 
