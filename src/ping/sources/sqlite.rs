@@ -64,7 +64,6 @@ impl SqliteSource {
     }
 
     /// A source of one metric.
-    #[must_use]
     pub fn metric(
         &self,
         metric: DatabaseMetric,

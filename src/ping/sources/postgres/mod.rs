@@ -100,7 +100,6 @@ impl PostgresSource {
     }
 
     /// A source of one metric.
-    #[must_use]
     pub fn metric(
         &self,
         metric: DatabaseMetric,
