@@ -30,7 +30,7 @@ const LARGE_USERS: u64 = 4_000;
 fn main() {
     let events = scale(250, 3);
     let rounds = scale(11, 1);
-    println!("{:<52}{:>8}{:>8}{:>12}", "ms a ping", "median", "most", "a metric, µs");
+    println!("{:<52}{:>8}{:>8}{:>16}", "ms a ping", "median", "most", "a metric, µs");
     case("users skewed, 20,000 of the first event a day", events, rounds, |event| MOST_USERS / (event + 1));
     case("4,000 users of every event a day", events, rounds, |_| scale(LARGE_USERS, 10));
 }
@@ -79,6 +79,6 @@ fn case(what: &str, events: u64, rounds: usize, users: impl Fn(u64) -> u64) {
     let most = figures.iter().copied().fold(0.0, f64::max);
     let middle = median(figures);
     if are_measured() {
-        println!("{what:<52}{middle:>8.1}{most:>8.1}{:>12.1}", middle * 1e3 / metrics as f64);
+        println!("{what:<52}{middle:>8.1}{most:>8.1}{:>16.1}", middle * 1e3 / metrics as f64);
     }
 }

@@ -95,9 +95,9 @@ fn batches_that_are_too_slow_are_halved_until_they_are_not() {
     number(&mut client, "SELECT sum(n) FROM slow WHERE n IS NOT NULL");
     let whole = began.elapsed();
     let metrics = [("slow", "all", "{relation: slow, batch_column: id, operation: sum, column: n}"), LAST];
-    // Too little for all rows in one, and enough for the fewest.
-    let source = server.source().query_limit(whole / 3);
-    let report = ask(&metrics, source);
+    // Too little for all rows in one, and enough for the fewest, unless a busy machine holds one of them up.
+    let mut tries = (0..10).map(|_| ask(&metrics, server.source().query_limit(whole / 3)));
+    let report = tries.find(|report| report.failure("slow").0 != "timeout").unwrap();
     assert_eq!([report.number("slow"), report.number(LAST.0)], [200_010_000.0, 10.0]);
 }
 
