@@ -8,8 +8,10 @@ use std::thread;
 use crate::ping::source::{Asked, MetricSource, SourceError, SourceFault};
 use crate::ping::value::PingValue;
 
-/// So many threads may be left behind by sources that do not come back; what comes then is not asked.
-const MAX_LEFT_BEHIND: usize = 8;
+/// A source that has not come back so often is not asked again.
+const MAX_LEFT_BY_ONE: usize = 2;
+/// So many threads may be left behind by all sources; what comes then is not asked.
+const MAX_LEFT_BEHIND: usize = 64;
 /// A source that heeds its deadline says itself what took so long; it gets this much longer for that.
 const GRACE: std::time::Duration = std::time::Duration::from_millis(250);
 
@@ -24,7 +26,8 @@ type Outcome = Result<PingValue, SourceError>;
 #[derive(Default)]
 pub(crate) struct Asking {
     thread: Option<(Sender<Job>, Receiver<Outcome>)>,
-    left_behind: usize,
+    /// The sources that threads were left behind with.
+    left_behind: Vec<Arc<dyn MetricSource>>,
 }
 
 impl Asking {
@@ -35,10 +38,9 @@ impl Asking {
                 "the ping's limit in time passed before it was asked",
             ));
         }
-        if self.left_behind >= MAX_LEFT_BEHIND {
-            let message = format!(
-                "not asked: {MAX_LEFT_BEHIND} sources have not come back from what they were asked before"
-            );
+        let by_this = self.left_behind.iter().filter(|left| Arc::ptr_eq(left, source)).count();
+        if by_this >= MAX_LEFT_BY_ONE || self.left_behind.len() >= MAX_LEFT_BEHIND {
+            let message = "not asked: its source, or too many others, have not come back from what they were asked before";
             return Err(SourceError::new(SourceFault::Timeout, message));
         }
         let (jobs, outcomes) = match self.thread.take() {
@@ -55,7 +57,7 @@ impl Asking {
                 outcome
             }
             Err(RecvTimeoutError::Timeout) => {
-                self.left_behind += 1;
+                self.left_behind.push(Arc::clone(source));
                 Err(SourceError::new(
                     SourceFault::Timeout,
                     "its source did not come back within its limit in time",
@@ -118,12 +120,13 @@ mod tests {
         let long = || asked(Duration::from_secs(60));
         assert_eq!(asking.ask(&good, &long()), Ok(7.into()));
         assert_eq!(asking.ask(&panicking, &long()).unwrap_err().fault(), SourceFault::Failed);
-        for _ in 0..MAX_LEFT_BEHIND {
+        for _ in 0..MAX_LEFT_BY_ONE {
             assert_eq!(asking.ask(&good, &long()), Ok(7.into()));
             let late = asking.ask(&hanging, &asked(Duration::from_millis(1)));
             assert_eq!(late.unwrap_err().fault(), SourceFault::Timeout);
         }
-        assert!(asking.ask(&good, &long()).unwrap_err().message().contains("not asked"));
+        assert!(asking.ask(&hanging, &long()).unwrap_err().message().contains("not asked"));
+        assert_eq!(asking.ask(&good, &long()), Ok(7.into()), "another source");
         let over = Asking::default().ask(&good, &asked(Duration::ZERO));
         assert_eq!(over.unwrap_err().fault(), SourceFault::Timeout);
     }

@@ -50,6 +50,16 @@ pub struct PingLimits {
     pub ping: Duration,
 }
 
+/// Longer limits count as this: a lease must end within a day.
+const MAX_LIMIT: Duration = Duration::from_secs(12 * 3_600);
+
+impl PingLimits {
+    /// As they are heeded.
+    pub(crate) fn held(self) -> Self {
+        Self { metric: self.metric.min(MAX_LIMIT), ping: self.ping.min(MAX_LIMIT) }
+    }
+}
+
 impl Default for PingLimits {
     fn default() -> Self {
         Self { metric: Duration::from_secs(30), ping: Duration::from_secs(600) }
@@ -181,7 +191,14 @@ impl Building<'_> {
             // What is declared and does not read is a mistake, also where nobody would ask it.
             None => DatabaseMetric::declared(asked.metric()).and_then(|_| of_system(asked.metric(), system)),
         };
-        Found { said: *asked.said.lock(), ..Found::of(value, began.elapsed()) }
+        let said = *asked.said.lock();
+        let mut found = Found { said, ..Found::of(value, began.elapsed()) };
+        let least = f64::from(self.consent.least_users());
+        let is_few = |value: &PingValue| value.number().is_some_and(|number| number > 0.0 && number < least);
+        if said.is_distinct && found.value.as_ref().is_ok_and(is_few) {
+            found.value = Err(Missing::suppressed(self.consent));
+        }
+        found
     }
 
     fn asked(&self, metric: &MetricDefinition, at: Timestamp, deadline: Instant) -> Asked {

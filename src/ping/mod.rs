@@ -170,7 +170,7 @@ impl Ping {
     /// Sets how long a metric, and all of them, may take.
     #[must_use]
     pub fn limits(mut self, limits: PingLimits) -> Self {
-        self.limits = limits;
+        self.limits = limits.held();
         self
     }
 
@@ -274,9 +274,15 @@ impl Ping {
     /// [`ErrorKind::Usage`] when sending is on without a URL of `http` or `https`; [`ErrorKind::ReadOnly`] for a ping of a reader; the
     /// reason of a failed commit.
     pub fn set_consent(&self, consent: &Consent) -> Result<(), Error> {
-        let is_url = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+        let is_url = |url: &str| {
+            let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+            let is_plain = !url.chars().any(|character| character.is_whitespace() || character.is_control());
+            is_plain && host.is_some_and(|host| !host.is_empty() && !host.contains('@'))
+        };
         if consent.sends() && !consent.url().is_some_and(is_url) {
-            let what = "sending needs a URL that begins with https:// or http://; give one";
+            let what =
+                "sending needs a URL such as https://host/path, without a name or password in it; give one";
             return Err(Error::new(ErrorKind::Usage, what));
         }
         self.keep(PingStep::Choose(consent.clone())).map(drop)

@@ -71,6 +71,8 @@ pub struct Asked {
 pub(crate) struct Said {
     pub(crate) window: Option<TimeRange>,
     pub(crate) standard_error: f64,
+    /// Whether the value is a number of distinct ones, which may be of few.
+    pub(crate) is_distinct: bool,
 }
 
 impl Asked {

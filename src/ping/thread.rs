@@ -96,8 +96,8 @@ impl Ping {
 fn look(ping: &Ping, keeper: &Weak<dyn PingKeeper>, afterwards: &Afterwards) -> bool {
     let Some(keeper) = keeper.upgrade() else { return false };
     let ping = Ping { keeper: Some(keeper), ..ping.clone() };
-    let done = ping.run().map(drop).and_then(|()| afterwards(&ping));
-    match done {
+    let (made, done) = (ping.run().map(drop), afterwards(&ping));
+    match made.and(done) {
         Ok(()) => true,
         Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Forked) => false,
         Err(error) => {

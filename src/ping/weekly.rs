@@ -120,8 +120,8 @@ impl Ping {
                 return Ok(Making::There(ping));
             }
             let ping = KeptPing::new(week, self.report(weeks_before, None, told)?);
-            let keep_from = IsoWeek::of(self.reader.clock_now()).minus(self.consent()?.weeks_kept());
-            match self.keep(PingStep::Keep { ping: Box::new(ping.clone()), keep_from })? {
+            let weeks_kept = self.consent()?.weeks_kept();
+            match self.keep(PingStep::Keep { ping: Box::new(ping.clone()), weeks_kept })? {
                 Commit::Applied | Commit::Repeated => Ok(Making::Here(ping)),
                 // The lease had ended before the document was done.
                 Commit::Overtaken => self.kept(week)?.map(Making::There).ok_or_else(|| {

@@ -196,6 +196,10 @@ pub(crate) trait Snapshot: Survey {
     /// What the operator has chosen about pings.
     fn consent(&self) -> Result<Consent, Error>;
 
+    /// Since when documents that are made may be sent by themselves.
+    #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only what sends asks"))]
+    fn sends_since(&self) -> Result<Timestamp, Error>;
+
     /// The pings that are kept of these weeks, by week.
     fn pings(&self, first: IsoWeek, last: IsoWeek) -> Result<Vec<KeptPing>, Error>;
 

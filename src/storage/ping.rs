@@ -274,8 +274,8 @@ pub(crate) enum PingStep {
     Lease { worker: PingWorker, until: Timestamp },
     /// Gives the lease back, if it is still the worker's.
     Release { worker: PingWorker },
-    /// Keeps a document, unless its week has one, and forgets those of weeks before `keep_from`.
-    Keep { ping: Box<KeptPing>, keep_from: IsoWeek },
+    /// Keeps a document, unless its week has one, and forgets the oldest that are more than so many.
+    Keep { ping: Box<KeptPing>, weeks_kept: u32 },
     /// Notes what became of a document that is not sent yet.
     #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only what sends has something to note"))]
     Deliver { week: IsoWeek, delivery: Delivery },

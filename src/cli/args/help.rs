@@ -61,7 +61,8 @@ Examples:
   {program} stats --all --json";
 
 pub(super) const PROGRAM_HELP: &str = "\
-Exit codes: 0 done, 1 failed, 2 usage, 3 definitions invalid or missing, 4 store busy, 5 store damaged or newer, 130 interrupted.";
+Exit codes: 0 done, 1 failed, 2 usage, 3 definitions invalid or missing, 4 store busy, 5 store damaged or newer, \
+6 refused by the other side, 7 other side unreachable, 130 interrupted.";
 
 pub(super) const MARK_HELP: &str = "\
 A deployment that names each release can be repeated: the first time counts, unless --at says another one.
@@ -76,7 +77,7 @@ Example:
   {program} metric show counts.issues_weekly";
 
 pub(super) const PING_PREVIEW_HELP: &str = "\
-What stands on stdout is to the byte what would leave. A metric that nothing here can answer for is left out, and never 0; one \
+What stands on stdout is to the byte what a ping made now would be; of a week that has one, that one leaves (`ping show`). A metric that nothing here can answer for is left out, and never 0; one \
 that fails has GitLab's -1.
 
 Examples:

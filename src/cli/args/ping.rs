@@ -154,7 +154,7 @@ pub(in crate::cli) struct PingPreviewArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PingConsentArgs {
-    /// Send each ping to this URL from now on
+    /// Send each ping that is made from now on to this URL; `ping send WEEK` sends older ones
     #[arg(long, value_name = "URL", conflicts_with = "off")]
     pub(in crate::cli) send_to: Option<String>,
     /// Send nothing from now on

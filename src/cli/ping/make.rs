@@ -99,7 +99,12 @@ pub(super) fn run(args: &PingRunArgs, context: &Context, output: &mut Output<'_>
     let made = run.made.as_ref().map(KeptDocument::of).transpose()?;
     // Sending is a matter of its own: what was made is told, whatever becomes of that.
     #[cfg(feature = "upload")]
-    let sending = super::send::send_due(&ping, &args.upload, output)?;
+    let sent = super::send::send_due(&ping, &args.upload, output);
+    #[cfg(feature = "upload")]
+    let (sending, failure) = match sent {
+        Ok(sending) => (sending, None),
+        Err(failure) => (crate::PingSending::default(), Some(failure)),
+    };
     match output.form() {
         Form::Json => output.document(&RunDocument {
             made,
@@ -121,12 +126,16 @@ pub(super) fn run(args: &PingRunArgs, context: &Context, output: &mut Output<'_>
                 note_missing(&made.metrics()?, context.moment(Some(made.recorded_at)), output);
             }
             #[cfg(feature = "upload")]
-            if ping.consent()?.sends() {
+            if ping.consent()?.sends() && failure.is_none() {
                 super::send::tell(&sending, context, output);
             }
         }
     }
     #[cfg(feature = "upload")]
     super::send::fail(&sending, output);
+    #[cfg(feature = "upload")]
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
     Ok(())
 }

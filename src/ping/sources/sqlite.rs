@@ -210,9 +210,7 @@ impl Engine for Sqlite {
             let known = self.texts(&select, limit)?;
             return Err(no_relation(name, known.iter().map(String::as_str)).into());
         };
-        let mut select = Statement::new(
-            "SELECT name, \"notnull\" OR pk AND upper(type) = 'INTEGER', pk FROM pragma_table_xinfo(",
-        );
+        let mut select = Statement::new("SELECT name, \"notnull\", pk FROM pragma_table_xinfo(");
         select.value(Cell::Text(name.to_owned())).sql(")");
         let mut columns = Vec::new();
         let mut key = Vec::new();
@@ -336,7 +334,10 @@ impl Engine for Sqlite {
         let mut select = Statement::new("SELECT typeof(");
         select
             .name(&column.name)
-            .sql(") = 'integer' OR typeof(")
+            .sql(") = 'integer' AND ")
+            .name(&column.name)
+            // Milliseconds are no seconds.
+            .sql(" BETWEEN -100000000000 AND 100000000000 OR typeof(")
             .name(&column.name)
             .sql(") = 'text' AND unixepoch(");
         select.name(&column.name).sql(") IS NOT NULL FROM ");

@@ -35,6 +35,7 @@ pub(crate) fn ask(
     query_limit: Duration,
 ) -> Result<PingValue, SourceError> {
     metric.check()?;
+    asked.said.lock().is_distinct = metric.operation() == DatabaseOperation::DistinctCount;
     let range = metric.range(asked.metric().time_frame(), asked.at())?;
     let limits = Limits { asked, query_limit, relation: &metric.relation };
     let mut is_renewed = false;

@@ -33,7 +33,11 @@ pub(super) enum Attempt {
 }
 
 impl Urgency {
-    pub(super) fn wants(self, ping: &KeptPing, now: Timestamp) -> bool {
+    /// `since` is when the operator last agreed to send, or took something back: what was made before goes only if somebody names it.
+    pub(super) fn wants(self, ping: &KeptPing, since: Timestamp, now: Timestamp) -> bool {
+        if self == Self::WhenDue && ping.recorded_at < since {
+            return false;
+        }
         // A time further ahead than any wait was noted by a clock that was wrong.
         let is_due = |next_at: Timestamp| next_at <= now || next_at.since(now) > MAX_RETRY_AFTER;
         let is_due = ping.delivery.next_at.is_none_or(is_due);
@@ -64,7 +68,8 @@ impl Ping {
         urgency: Urgency,
     ) -> Result<Attempt, Error> {
         let Some(ping) = self.kept(week)? else { return Ok(Attempt::Nothing) };
-        if !urgency.wants(&ping, self.reader.clock_now()) {
+        let since = self.reader.read(|snapshot| snapshot.sends_since())?;
+        if !urgency.wants(&ping, since, self.reader.clock_now()) {
             return Ok(Attempt::Nothing);
         }
         if !ping.is_intact() {
@@ -75,7 +80,8 @@ impl Ping {
             let week = WeekSending { week, delivery: ping.delivery, failure };
             return Ok(Attempt::Done { week, is_of_all: false });
         }
-        let key = format!("{}-{week}", self.uuid()?);
+        // One document has one, and it says nothing that the document does not.
+        let key = ping.digest.to_string();
         // The last thing before the connection, so that nothing leaves after somebody has turned it off.
         let (stopped, consent) = self.may_send()?;
         if let Some(stopped) = stopped {

@@ -32,14 +32,14 @@ impl Uploader {
         let url = url.ok_or_else(|| usage("no URL to send to is known; give one"))?;
         let Destination { host, place, is_tls, is_here } = destination(url)?;
         let token = self.token()?;
-        if token.is_some() && !is_tls && !is_here {
+        let proxy = self.proxy.of(&host, is_tls);
+        let goes_to = proxy.as_ref().map(|proxy| ureq::Proxy::new(&proxy.url).map_err(|_| proxy.refused()));
+        let goes_to = goes_to.transpose()?;
+        if token.is_some() && !is_tls && (!is_here || goes_to.is_some()) {
             return Err(usage(format!(
                 "{place}: a token is not sent over http, where others can read it; use https"
             )));
         }
-        let proxy = self.proxy.of(&host, is_tls);
-        let goes_to = proxy.as_ref().map(|proxy| ureq::Proxy::new(&proxy.url).map_err(|_| proxy.refused()));
-        let goes_to = goes_to.transpose()?;
         let is_proxy_tls =
             goes_to.as_ref().is_some_and(|proxy| proxy.protocol() == ureq::ProxyProtocol::Https);
         let is_known = |proxy: &ureq::Proxy| {

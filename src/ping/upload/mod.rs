@@ -29,7 +29,7 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// How documents are sent: with an HTTP POST of the kept bytes, `content-type: application/json`.
 ///
 /// Nothing is sent unless the operator has turned it on ([`Consent::send_to`](crate::Consent::send_to)) and the environment does not
-/// forbid it. Redirects are never followed. Each document goes with an `Idempotency-Key` made of the installation's uuid and the week,
+/// forbid it. Redirects are never followed. Each document goes with an `Idempotency-Key`, its SHA-256,
 /// the same at each attempt, so that a receiver can tell one that arrived twice.
 ///
 /// Certificates are checked against those that the system trusts, or against a file.

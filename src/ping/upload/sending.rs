@@ -102,7 +102,8 @@ impl PingSending {
 
 impl Ping {
     /// Sends every kept ping that is due to be sent, the oldest first: those never tried, and those whose time to be tried again has
-    /// come. The bytes are those that were kept, at each attempt. Blocks up to [`UploadLimits::whole`](crate::UploadLimits::whole) a
+    /// come. What was made before the operator turned sending on, or before a category was taken back, goes only by
+    /// [`Ping::resend`]. The bytes are those that were kept, at each attempt. Blocks up to [`UploadLimits::whole`](crate::UploadLimits::whole) a
     /// ping.
     ///
     /// Whether it may is asked right before each connection: the operator's consent and the environment. One process sends at a time,
@@ -120,7 +121,8 @@ impl Ping {
     /// reason of a failed commit. That a ping could not be sent is none: see [`PingSending::error`].
     pub fn send(&self, uploader: &Uploader) -> Result<PingSending, Error> {
         let now = self.reader.clock_now();
-        let due = self.history()?.into_iter().filter(|ping| Urgency::WhenDue.wants(ping, now));
+        let since = self.reader.read(|snapshot| snapshot.sends_since())?;
+        let due = self.history()?.into_iter().filter(|ping| Urgency::WhenDue.wants(ping, since, now));
         self.send_each(&due.map(|ping| ping.week).collect::<Vec<_>>(), uploader, Urgency::WhenDue)
     }
 

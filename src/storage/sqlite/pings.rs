@@ -29,12 +29,16 @@ const TAKE_LEASE: &str = "UPDATE consent SET worker = ?1, until = ?2";
 const END_LEASE: &str = "UPDATE consent SET worker = NULL, until = NULL WHERE worker = ?1";
 const KEEP: &str = "INSERT INTO pings (week, recorded, document, beside, digest, partial, outcome, attempts)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0) ON CONFLICT (week) DO NOTHING";
-const FORGET: &str = "DELETE FROM pings WHERE week < ?1";
+const FORGET: &str =
+    "DELETE FROM pings WHERE week NOT IN (SELECT week FROM pings ORDER BY week DESC LIMIT max(?1, 1))";
 const DELIVER: &str =
     "UPDATE pings SET outcome = ?2, attempts = ?3, tried = ?4, next = ?5, status = ?6, response = ?7
      WHERE week = ?1 AND outcome != 'sent'";
 const CHOOSE: &str =
     "UPDATE consent SET sending = ?1, url = ?2, categories = ?3, suppress_below = ?4, weeks_kept = ?5";
+
+const SEND_SINCE: &str = "UPDATE consent SET since = ?1";
+const SELECT_SINCE: &str = "SELECT since FROM consent";
 
 /// Applies a step; `false` when somebody else was first.
 pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timestamp) -> Result<bool, Error> {
@@ -46,9 +50,8 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
             transaction.execute(TAKE_LEASE, params![worker.0.as_slice(), until.unix_seconds()])
         }
         PingStep::Release { worker } => transaction.execute(END_LEASE, params![worker.0.as_slice()]),
-        PingStep::Keep { ping, keep_from } => {
-            transaction.execute(FORGET, params![keep_from.index()]).during(DOING)?;
-            transaction.execute(
+        PingStep::Keep { ping, weeks_kept } => {
+            let kept = transaction.execute(
                 KEEP,
                 params![
                     ping.week.index(),
@@ -59,7 +62,10 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
                     ping.is_partial,
                     ping.delivery.outcome.as_str()
                 ],
-            )
+            );
+            // By number and not by age: a clock that was wrong once costs one of them at the most.
+            transaction.execute(FORGET, params![weeks_kept]).during(DOING)?;
+            kept
         }
         PingStep::Deliver { week, delivery } => transaction.execute(
             DELIVER,
@@ -74,6 +80,13 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
             ],
         ),
         PingStep::Choose(consent) => {
+            let before = self::consent(transaction)?;
+            let is_wider = consent.sending && (!before.sending || consent.url != before.url);
+            let is_narrower = before.categories.iter().any(|category| !consent.permits(*category))
+                || consent.suppress_below > before.suppress_below;
+            if is_wider || is_narrower {
+                transaction.execute(SEND_SINCE, params![now.unix_seconds()]).during(DOING)?;
+            }
             let categories: Vec<&str> = consent.categories.iter().map(|category| category.as_str()).collect();
             transaction.execute(
                 CHOOSE,
@@ -171,6 +184,16 @@ pub(super) fn consent(connection: &Connection) -> Result<Consent, Error> {
         consent.categories.push(category);
     }
     Ok(consent)
+}
+
+/// Documents that were made before this are not sent by themselves: nobody had agreed to send them, or what stands in them has been
+/// withdrawn since.
+pub(super) fn sends_since(connection: &Connection) -> Result<Timestamp, Error> {
+    if migrate::version(connection)? < SINCE_VERSION {
+        return Ok(Timestamp::EPOCH);
+    }
+    let since = connection.query_row(SELECT_SINCE, [], |row| row.get(0)).during(READING)?;
+    Ok(Timestamp::from_unix_seconds(since))
 }
 
 /// Who the store is.

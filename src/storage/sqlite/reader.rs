@@ -374,6 +374,10 @@ impl Snapshot for Moment<'_> {
         pings::consent(self.connection)
     }
 
+    fn sends_since(&self) -> Result<Timestamp, Error> {
+        pings::sends_since(self.connection)
+    }
+
     fn pings(&self, first: IsoWeek, last: IsoWeek) -> Result<Vec<KeptPing>, Error> {
         pings::of_weeks(self.connection, first, last)
     }

@@ -1,7 +1,7 @@
 //! Space that is given up when the disk is full: SQLite needs some even to remove rows.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,8 @@ use crate::time::timestamp::Timestamp;
 
 /// Enough for the log of some ordinary flushes, and for a pass of retention.
 const RESERVE_BYTES: usize = 2 * 1024 * 1024;
+/// By so much of its beginning a reserve is told from a file of somebody else.
+const BEGINNING_BYTES: usize = 4_096;
 /// After the reserve was given up it is made again when commits have succeeded for so long.
 const AGAIN_AFTER_SECONDS: i64 = 60;
 
@@ -32,8 +34,7 @@ impl Reserve {
     /// Gives the space up.
     pub(super) fn give_up(&mut self, now: Timestamp) {
         self.given_up = Some(now);
-        // It may be gone already.
-        let _ = fs::remove_file(&self.path);
+        self.remove();
     }
 
     /// Makes the reserve again, some time after it was given up, or when another process has removed it.
@@ -46,33 +47,77 @@ impl Reserve {
     }
 
     fn make(&self) {
-        let is_there = self.path.metadata().is_ok_and(|file| file.len() == RESERVE_BYTES as u64);
-        if !is_there && self.fill().is_err() {
-            // A part of the space is none, and would be in the way of what is to be stored.
+        match self.found() {
+            Found::Whole | Found::Foreign => return,
+            // A part of the space is none.
+            Found::Part => self.remove(),
+            Found::Nothing => {}
+        }
+        match self.fill() {
+            Ok(()) => {}
+            // Another process was first.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            // What there is of it would be in the way of what is to be stored.
+            Err(_) => self.remove(),
+        }
+    }
+
+    /// What has the name. Whoever may write the folder can put anything there, so that only what this module made is ever touched.
+    fn found(&self) -> Found {
+        let Ok(named) = fs::symlink_metadata(&self.path) else { return Found::Nothing };
+        let beginning = noise(BEGINNING_BYTES.min(usize::try_from(named.len()).unwrap_or(BEGINNING_BYTES)));
+        let mut bytes = vec![0; beginning.len()];
+        let is_ours = named.is_file()
+            && named.len() <= RESERVE_BYTES as u64
+            && File::open(&self.path).and_then(|mut file| file.read_exact(&mut bytes)).is_ok()
+            && bytes == beginning;
+        match (is_ours, named.len() == RESERVE_BYTES as u64) {
+            (true, true) => Found::Whole,
+            (true, false) => Found::Part,
+            (false, _) => Found::Foreign,
+        }
+    }
+
+    fn remove(&self) {
+        if matches!(self.found(), Found::Whole | Found::Part) {
+            // It may be gone already.
             let _ = fs::remove_file(&self.path);
         }
     }
 
-    /// Bytes that no file system can pack, since what takes no space gives none back.
+    /// Never through a link, and never into a file that is there.
     fn fill(&self) -> std::io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.path)?;
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut noise = vec![0; RESERVE_BYTES];
-        for word in noise.chunks_exact_mut(size_of::<u64>()) {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            word.copy_from_slice(&state.to_le_bytes());
-        }
-        file.write_all(&noise)
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path)?;
+        file.write_all(&noise(RESERVE_BYTES))
     }
+}
+
+/// What has the name of a reserve.
+enum Found {
+    Nothing,
+    Whole,
+    Part,
+    Foreign,
+}
+
+/// Bytes that no file system can pack, since what takes no space gives none back.
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut noise = vec![0; bytes.next_multiple_of(size_of::<u64>())];
+    for word in noise.chunks_exact_mut(size_of::<u64>()) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        word.copy_from_slice(&state.to_le_bytes());
+    }
+    noise.truncate(bytes);
+    noise
 }
 
 impl Drop for Reserve {
     fn drop(&mut self) {
         // One file is left of a store that is closed; other processes make the reserve again.
-        let _ = fs::remove_file(&self.path);
+        self.remove();
     }
 }
 

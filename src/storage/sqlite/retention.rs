@@ -359,9 +359,12 @@ fn keep_trust(transaction: &Transaction<'_>, trust: Trust) -> Result<(), Error> 
 }
 
 fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Error> {
-    connection
+    let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
-        .during("beginning to remove what is kept no longer")
+        .during("beginning to remove what is kept no longer")?;
+    // A newer program may have migrated the store beneath this one.
+    migrate::refuse_newer(migrate::version(&transaction)?)?;
+    Ok(transaction)
 }
 
 fn pragma(connection: &Connection, name: &str) -> Result<i64, Error> {

@@ -144,6 +144,7 @@ CREATE TABLE consent (
     categories     TEXT    NOT NULL DEFAULT 'operational optional subscription standard',
     suppress_below INTEGER NOT NULL DEFAULT 0,
     weeks_kept     INTEGER NOT NULL DEFAULT 104,
+    since          INTEGER NOT NULL DEFAULT 0,
     worker         BLOB,
     until          INTEGER
 ) STRICT;

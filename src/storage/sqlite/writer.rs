@@ -174,8 +174,6 @@ fn register(
 
 fn commit(connection: &mut Connection, batch: &Batch) -> Result<Commit, Error> {
     let transaction = begin(connection)?;
-    // A newer program may have migrated the store beneath this one.
-    migrate::refuse_newer(migrate::version(&transaction)?)?;
     if is_repeated(&transaction, batch)? {
         return Ok(Commit::Repeated);
     }
@@ -263,7 +261,11 @@ const KEEP_DEFINITIONS: &str =
 const NOTE_COMMIT: &str = "UPDATE store SET committed = ?1 WHERE committed IS NULL OR committed < ?1";
 
 fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Error> {
-    connection.transaction_with_behavior(TransactionBehavior::Immediate).during("beginning to write")
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).during("beginning to write")?;
+    // A newer program may have migrated the store beneath this one.
+    migrate::refuse_newer(migrate::version(&transaction)?)?;
+    Ok(transaction)
 }
 
 /// Counts are u64 in memory and i64 in the file; both stop at the file's largest.

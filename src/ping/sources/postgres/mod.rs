@@ -37,6 +37,9 @@ const LONG_TO_CONNECT: Duration = Duration::from_secs(1);
 /// The connection is not encrypted: parameters that require TLS are refused. Use a socket, or a tunnel, or ask through the program's own
 /// connections.
 ///
+/// Connect to the server itself, or to a pooler in session mode: the session is made read-only and gets limits in time, which a pooler
+/// in transaction mode would hand to somebody else.
+///
 /// ```no_run
 /// # fn main() -> Result<(), headcount::Error> {
 /// use headcount::{DataSource, DatabaseMetric, PostgresSource, Sources};

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::storage::ping::PingDigest;
 use crate::storage::salvaged::Salvage;
 use crate::storage::sqlite::failure::During;
-use crate::storage::sqlite::schema::{USER_VERSION, is_reserved_kind, kind_of};
+use crate::storage::sqlite::schema::{OLDEST_VERSION, USER_VERSION, is_reserved_kind, kind_of};
 
 /// Damage must not make a scan endless.
 const MAX_ROWS: u64 = 4_000_000;
@@ -196,10 +196,10 @@ const TABLES: [Table; 10] = [
         name: "consent",
         since: 2,
         ways: &[[SELECT_CONSENT, SELECT_CONSENT]],
-        put: "UPDATE consent SET sending = ?1, url = ?2, categories = ?3, suppress_below = ?4, weeks_kept = ?5",
+        put: "UPDATE consent SET sending = ?1, url = ?2, categories = ?3, suppress_below = ?4, weeks_kept = ?5, since = ?6",
         drop: None,
         is_sound: |row| match row {
-            [Value::Integer(0..=1), Value::Text(_) | Value::Null, Value::Text(categories), Value::Integer(0..), Value::Integer(1..)] => {
+            [Value::Integer(0..=1), Value::Text(_) | Value::Null, Value::Text(categories), Value::Integer(0..), Value::Integer(1..), Value::Integer(_)] => {
                 categories.split_whitespace().all(|word| DataCategory::from_word(word).is_some())
             }
             _ => false,
@@ -208,12 +208,17 @@ const TABLES: [Table; 10] = [
     },
 ];
 
-const SELECT_CONSENT: &str = "SELECT sending, url, categories, suppress_below, weeks_kept FROM consent";
+const SELECT_CONSENT: &str =
+    "SELECT sending, url, categories, suppress_below, weeks_kept, since FROM consent";
 
 /// Copies all that can be read of the tables without buckets.
 pub(super) fn copy_small(from: &Connection, to: &Connection, salvage: &mut Salvage) -> Result<(), Error> {
-    let version: i32 =
-        from.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap_or(USER_VERSION);
+    // A damaged number says nothing of what is there.
+    let version = from
+        .pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0))
+        .ok()
+        .filter(|version| (OLDEST_VERSION..=USER_VERSION).contains(version))
+        .unwrap_or(USER_VERSION);
     for table in TABLES.iter().filter(|table| table.since <= version) {
         let mut put = to.prepare(table.put).during("writing the new store")?;
         let (mut met_again, mut drop) =
