@@ -1,7 +1,7 @@
 //! Space that is given up when the disk is full: SQLite needs some even to remove rows.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,6 @@ use crate::time::timestamp::Timestamp;
 
 /// Enough for the log of some ordinary flushes, and for a pass of retention.
 const RESERVE_BYTES: usize = 2 * 1024 * 1024;
-/// By so much of its beginning a reserve is told from a file of somebody else.
-const BEGINNING_BYTES: usize = 4_096;
 /// After the reserve was given up it is made again when commits have succeeded for so long.
 const AGAIN_AFTER_SECONDS: i64 = 60;
 
@@ -62,19 +60,14 @@ impl Reserve {
         }
     }
 
-    /// What has the name. Whoever may write the folder can put anything there, so that only what this module made is ever touched.
+    /// What has the name. Whoever may write the folder can put anything there: a plain file of this name is the store's own, as its
+    /// log is, and all else is left alone.
     fn found(&self) -> Found {
-        let Ok(named) = fs::symlink_metadata(&self.path) else { return Found::Nothing };
-        let beginning = noise(BEGINNING_BYTES.min(usize::try_from(named.len()).unwrap_or(BEGINNING_BYTES)));
-        let mut bytes = vec![0; beginning.len()];
-        let is_ours = named.is_file()
-            && named.len() <= RESERVE_BYTES as u64
-            && File::open(&self.path).and_then(|mut file| file.read_exact(&mut bytes)).is_ok()
-            && bytes == beginning;
-        match (is_ours, named.len() == RESERVE_BYTES as u64) {
-            (true, true) => Found::Whole,
-            (true, false) => Found::Part,
-            (false, _) => Found::Foreign,
+        match fs::symlink_metadata(&self.path) {
+            Err(_) => Found::Nothing,
+            Ok(named) if !named.is_file() => Found::Foreign,
+            Ok(named) if named.len() == RESERVE_BYTES as u64 => Found::Whole,
+            Ok(_) => Found::Part,
         }
     }
 
@@ -85,10 +78,19 @@ impl Reserve {
         }
     }
 
-    /// Never through a link, and never into a file that is there.
+    /// Bytes that no file system can pack, since what takes no space gives none back. Never through a link, and never into a file that is
+    /// there.
     fn fill(&self) -> std::io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path)?;
-        file.write_all(&noise(RESERVE_BYTES))
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut noise = vec![0; RESERVE_BYTES];
+        for word in noise.chunks_exact_mut(size_of::<u64>()) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            word.copy_from_slice(&state.to_le_bytes());
+        }
+        file.write_all(&noise)
     }
 }
 
@@ -100,20 +102,6 @@ enum Found {
     Foreign,
 }
 
-/// Bytes that no file system can pack, since what takes no space gives none back.
-fn noise(bytes: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut noise = vec![0; bytes.next_multiple_of(size_of::<u64>())];
-    for word in noise.chunks_exact_mut(size_of::<u64>()) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        word.copy_from_slice(&state.to_le_bytes());
-    }
-    noise.truncate(bytes);
-    noise
-}
-
 impl Drop for Reserve {
     fn drop(&mut self) {
         // One file is left of a store that is closed; other processes make the reserve again.
@@ -123,4 +111,30 @@ impl Drop for Reserve {
 
 fn age(at: Timestamp, now: Timestamp) -> i64 {
     now.unix_seconds() - at.unix_seconds()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_else_put_there_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, precious) = (folder.path().join("usage.db"), folder.path().join("precious.txt"));
+        fs::write(&precious, "precious").unwrap();
+        let link = folder.path().join("usage.db-reserve");
+        std::os::unix::fs::symlink(&precious, &link).unwrap();
+        let mut reserve = Reserve::beside(&store);
+        reserve.give_up(Timestamp::EPOCH);
+        reserve.renew(Timestamp::EPOCH.plus_seconds(AGAIN_AFTER_SECONDS));
+        drop(reserve);
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        // Without it there is a reserve, and none is left.
+        fs::remove_file(&link).unwrap();
+        let reserve = Reserve::beside(&store);
+        assert_eq!(link.metadata().unwrap().len(), RESERVE_BYTES as u64);
+        drop(reserve);
+        assert!(!link.exists());
+    }
 }
