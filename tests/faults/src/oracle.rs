@@ -10,6 +10,11 @@ use crate::model::{Model, Tables, sketch};
 
 /// The rows of a store whose structure and laws hold; none of a store that is not there.
 pub fn sound_tables(store: &Path) -> Result<Option<Tables>, String> {
+    Ok(sound(store)?.map(|(_, tables)| tables))
+}
+
+/// As [`sound_tables`], with a reader to ask.
+pub fn sound(store: &Path) -> Result<Option<(Reader, Tables)>, String> {
     if !store.exists() {
         return Ok(None);
     }
@@ -25,7 +30,8 @@ pub fn sound_tables(store: &Path) -> Result<Option<Tables>, String> {
     if integrity != "ok" {
         return Err(format!("integrity_check: {integrity}"));
     }
-    tables(&connection).map(Some).map_err(|error| format!("plain SQL: {error}"))
+    let tables = tables(&connection).map_err(|error| format!("plain SQL: {error}"))?;
+    Ok(Some((reader, tables)))
 }
 
 /// A connection that knows nothing of the crate.
@@ -62,10 +68,14 @@ pub fn tables(connection: &Connection) -> rusqlite::Result<Tables> {
         sources: rows(connection, "SELECT name, offset, lines FROM sources", |row| {
             Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
         })?,
-        kept_from: connection.query_row("SELECT hours_from / 24, days_from FROM store", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?,
+        kept_from: kept_from(connection)?,
     })
+}
+
+/// The first day whose hours are kept, and the first that is kept itself; 0 when all are.
+pub fn kept_from(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    let select = "SELECT hours_from / 24, days_from FROM store";
+    connection.query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 fn rows<K: Ord, V>(

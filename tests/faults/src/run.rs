@@ -4,22 +4,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use headcount::{Builder, Event, ManualClock, Mode, Reader, Stats, Store, Timestamp, TrackError, Upkeep};
+use headcount::{Builder, Event, ManualClock, Mode, Stats, Store, Timestamp, TrackError, Upkeep};
 use tempfile::TempDir;
 
 use crate::disk::Disk;
 use crate::model::{self, Model, Tables};
 use crate::oracle;
 use crate::shim;
-use crate::workload::{Outcome, Workload};
+use crate::workload::{Outcome, State, Workload};
 
 const STORE: &str = "store.db";
 /// Long enough that only the steps flush.
 const NEVER: Duration = Duration::from_secs(3_600);
 /// How long one that gives up waits for a disk that does not come back.
 const SHORT: Duration = Duration::from_millis(100);
+/// On a machine that does other things.
+const THREADS_END_WITHIN: Duration = Duration::from_secs(20);
 const DEFAULT_SEED: u64 = 20_261_123;
 
 /// The store of a folder.
@@ -201,6 +203,14 @@ impl<'a> Session<'a> {
         self.close()
     }
 
+    /// Leaves a store alone that has another name by now.
+    pub fn leave(&mut self) {
+        if let Some(store) = self.store.take() {
+            // It says that its file was replaced; all that it took is in there.
+            drop(store.close());
+        }
+    }
+
     pub fn close(&mut self) -> Outcome {
         if let Some(store) = self.store.take() {
             let stats = store.close()?;
@@ -217,6 +227,10 @@ impl<'a> Session<'a> {
         let closed = store.close_within(SHORT);
         let stats = store.stats();
         conserved(&stats)?;
+        drop(store);
+        if self.mode == Mode::Background {
+            has_no_log_open(self.folder)?;
+        }
         if stats.queued != 0 {
             return Err(format!("closed, and yet {} events are queued", stats.queued));
         }
@@ -226,6 +240,20 @@ impl<'a> Session<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// Waits for a thread that was left behind in a call: it ends with its process, which goes on here, and must not go on with its work.
+fn has_no_log_open(folder: &Path) -> Result<(), String> {
+    let is_log = |file: PathBuf| file.starts_with(folder) && file.to_string_lossy().contains("-wal");
+    let deadline = Instant::now() + THREADS_END_WITHIN;
+    while Instant::now() < deadline {
+        let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+        if !open.filter_map(|file| fs::read_link(file.path()).ok()).any(is_log) {
+            return Ok(());
+        }
+        std::thread::yield_now();
+    }
+    Err("its threads do not end".to_owned())
 }
 
 fn conserved(stats: &Stats) -> Result<(), String> {
@@ -238,38 +266,44 @@ fn conserved(stats: &Stats) -> Result<(), String> {
 /// What a workload's store may be, worked out once.
 pub struct Expected<'a> {
     workload: &'a Workload,
-    states: Vec<Option<(Model, Tables)>>,
+    states: Vec<(State, Tables)>,
 }
 
 impl<'a> Expected<'a> {
     pub fn of(workload: &'a Workload) -> Self {
-        let with_tables = |model: Model| {
-            let tables = model.tables();
-            (model, tables)
+        let with_tables = |state: State| {
+            let tables = match &state {
+                State::Holds(model) => model.tables(),
+                State::Absent | State::Unreadable => Tables::default(),
+            };
+            (state, tables)
         };
-        let states = (0..=workload.steps).map(|steps| (workload.state)(steps).map(with_tables));
+        let states = (0..=workload.steps).map(|steps| with_tables((workload.state)(steps)));
         Self { workload, states: states.collect() }
     }
 
     /// After how many steps the folder is what it is: at the least `acknowledged`, and everything that must hold does.
     pub fn steps_of(&self, folder: &Path, acknowledged: usize) -> Result<usize, String> {
         let store = store_in(folder);
-        let tables = oracle::sound_tables(&store)?;
-        let is_like = |state: &Option<(Model, Tables)>| match (state, &tables) {
-            (None, None) => true,
+        let found = oracle::sound(&store);
+        let is_like = |(state, expected): &(State, Tables)| match (state, &found) {
+            (State::Absent, Ok(None)) | (State::Unreadable, Ok(None) | Err(_)) => true,
             // What need not be there may be there, and hold nothing.
-            (None, Some(tables)) => *tables == Tables::default(),
-            (Some((_, expected)), Some(tables)) => expected.kept_from(tables.kept_from) == *tables,
-            (Some(_), None) => false,
+            (State::Absent, Ok(Some((_, tables)))) => *tables == Tables::default(),
+            (State::Holds(_), Ok(Some((_, tables)))) => expected.kept_from(tables.kept_from) == *tables,
+            _ => false,
         };
         let states = self.states.iter().enumerate().skip(acknowledged);
-        let Some((steps, state)) = states.into_iter().find(|(_, state)| is_like(state)) else {
-            return Err(self.unlike(acknowledged, tables.as_ref()));
+        let Some((steps, (state, _))) = states.into_iter().find(|(_, state)| is_like(state)) else {
+            return Err(self.unlike(acknowledged, found?.as_ref().map(|(_, tables)| tables)));
         };
-        if let Some((model, _)) = state.as_ref().filter(|(model, _)| !model.seen.is_empty()) {
-            let reader = Reader::open(&store).map_err(|error| error.to_string())?;
-            oracle::answers_agree(&reader, model)?;
+        if let (State::Holds(model), Ok(Some((reader, _)))) = (state, &found)
+            && !model.seen.is_empty()
+        {
+            oracle::answers_agree(reader, model)?;
         }
+        // Who looks beside the store finds nobody who has it open.
+        drop(found);
         (self.workload.beside)(folder, acknowledged)?;
         Ok(steps)
     }
@@ -277,13 +311,12 @@ impl<'a> Expected<'a> {
     fn unlike(&self, acknowledged: usize, tables: Option<&Tables>) -> String {
         let Some(tables) = tables else { return format!("gone, and {acknowledged} steps were acknowledged") };
         let earlier = self.states.iter().take(acknowledged);
-        let is_it = |state: &Option<(Model, Tables)>| {
-            state.as_ref().is_some_and(|(_, state)| state.kept_from(tables.kept_from) == *tables)
-        };
+        let holds = |(state, _): &&(State, Tables)| matches!(state, State::Holds(_));
+        let is_it = |state: &(State, Tables)| holds(&state) && state.1.kept_from(tables.kept_from) == *tables;
         match earlier.into_iter().rposition(is_it) {
             Some(steps) => format!("as after {steps} steps, and {acknowledged} were acknowledged"),
             None => {
-                let next = self.states.iter().skip(acknowledged).flatten().next();
+                let next = self.states.iter().skip(acknowledged).find(holds);
                 let unlike = next.map(|(_, state)| tables.unlike(&state.kept_from(tables.kept_from)));
                 let unlike = unlike.unwrap_or_default();
                 format!("as after no number of steps ({acknowledged} were acknowledged): {unlike}")
@@ -297,7 +330,7 @@ impl<'a> Expected<'a> {
         for file in fs::read_dir(folder).map_err(|error| error.to_string())?.flatten() {
             let name = file.file_name().to_string_lossy().into_owned();
             let is_known = [STORE, "store.db-wal", "store.db-shm"].contains(&name.as_str())
-                || self.workload.leaves.contains(&name.as_str());
+                || (self.workload.leaves)(&name);
             if !is_known {
                 return Err(format!("{name} was left behind"));
             }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -39,9 +40,9 @@ pub enum Entry {
     Acknowledged(usize),
 }
 
-/// Nobody reads a reserve: what is in it after a power cut is of no interest, and would be most of what a tape has to keep.
-fn is_never_read(name: &str) -> bool {
-    name.ends_with("-reserve")
+/// Nobody reads a reserve: what is in it is of no interest, and would be most of what is written, and of what a tape has to keep.
+pub(crate) fn is_never_read(path: &Path) -> bool {
+    path.as_os_str().as_bytes().ends_with(b"-reserve")
 }
 
 /// The index of the log is never synced, and SQLite makes it anew.
@@ -108,7 +109,7 @@ impl Tape {
         let file = self.files;
         self.files += 1;
         self.inodes.insert(inode, file);
-        let bytes = if is_never_read(name) {
+        let bytes = if is_never_read(Path::new(name)) {
             Vec::new()
         } else {
             fs::read(self.folder.join(name)).unwrap_or_default()

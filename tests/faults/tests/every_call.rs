@@ -13,15 +13,13 @@ use std::time::{Duration, Instant};
 
 use headcount::ErrorKind;
 use headcount_faults::disk::{Disk, Fault, Kind};
-use headcount_faults::run::{Expected, Session, copy_folder, each, is_endurance, scratch, session_after};
-use headcount_faults::workload::{ALL, Outcome, Workload};
+use headcount_faults::run::{Expected, Session, copy_folder, each, scratch, session_after};
+use headcount_faults::workload::{ALL, Outcome, Workload, chosen};
 
 /// Longer than any wait, and than a machine that does other things takes.
 const HANGS_AFTER: Duration = Duration::from_secs(30);
 /// So many locks in a row are somebody else's.
 const BUSY_CALLS: u64 = 3;
-/// Names a part of the workloads, so that a long run can be done in pieces.
-const ONLY: &str = "HEADCOUNT_WORKLOADS";
 /// More are no workload but a run that does not end.
 const MOST_CALLS: u64 = 20_000;
 
@@ -53,12 +51,9 @@ struct Tally {
 
 #[test]
 fn each_call_may_fail() {
-    let workloads = || {
-        let only = std::env::var(ONLY).ok();
-        ALL.iter()
-            .filter(move |workload| only.as_ref().is_none_or(|only| workload.name.contains(only.as_str())))
-    };
-    let jobs: Vec<Job<'_>> = workloads()
+    let workloads = chosen();
+    let jobs: Vec<Job<'_>> = workloads
+        .iter()
         .flat_map(|workload| Kind::ALL.map(|kind| (workload, kind)))
         .flat_map(|(workload, kind)| {
             [Lasts::Once, Lasts::UntilHealed, Lasts::UntilProcessEnds].map(|lasts| Job {
@@ -89,7 +84,7 @@ fn each_call_may_fail() {
     println!("{total} points in {:.1} s", began.elapsed().as_secs_f64());
     let faults: Vec<&String> = tallies.iter().flat_map(|tally| &tally.faults).collect();
     assert!(faults.is_empty(), "{} points are wrong, the first:\n{}", faults.len(), first_lines(&faults));
-    for workload in workloads() {
+    for workload in workloads {
         let points = |kind: Kind| -> u64 {
             let of_kind = jobs
                 .iter()
@@ -133,7 +128,6 @@ fn first_lines(faults: &[&String]) -> String {
 fn every_point(job: &Job<'_>) -> Tally {
     let mut tally = Tally::default();
     let expected = Expected::of(job.workload);
-    let stride = if is_endurance() { 1 } else { job.workload.stride };
     let template = scratch().unwrap();
     (job.workload.prepare)(template.path()).unwrap();
     let mut at = 1;
@@ -153,7 +147,7 @@ fn every_point(job: &Job<'_>) -> Tally {
         if began.elapsed() > HANGS_AFTER {
             tally.faults.push(format!("{name}: took {:?}", began.elapsed()));
         }
-        at += stride;
+        at += 1;
     }
     tally.faults.push(format!("{}: {:?} never ends", job.workload.name, job.kind));
     tally
@@ -170,6 +164,28 @@ fn point(
     let folder = scratch().map_err(|error| error.to_string())?;
     let path = &folder.path().canonicalize().map_err(|error| error.to_string())?;
     copy_folder(template, path).map_err(|error| error.to_string())?;
+    look(job, expected, path, at, tally).map_err(|fault| format!("{fault}; there are {:?}", names_in(path)))
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = files
+        .map(|file| {
+            let bytes = file.metadata().map_or(0, |file| file.len());
+            format!("{} of {bytes} bytes", file.file_name().to_string_lossy())
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+fn look(
+    job: &Job<'_>,
+    expected: &Expected<'_>,
+    path: &Path,
+    at: u64,
+    tally: &mut Tally,
+) -> Result<bool, String> {
     let disk = Disk::watch(path);
     let calls = match (job.kind, job.lasts) {
         (Kind::Busy, _) => BUSY_CALLS,

@@ -13,6 +13,7 @@ use rusqlite::ffi::{SQLITE_FULL, SQLITE_OK};
 
 use crate::disk::{Call, Disk, Verdict, disk_of};
 use crate::shim::is_inside;
+use crate::tape::is_never_read;
 
 static TAKEN_OVER: AtomicBool = AtomicBool::new(false);
 
@@ -73,6 +74,15 @@ unsafe extern "C" fn write(descriptor: c_int, from: *const c_void, length: usize
         (libc::lseek(descriptor, 0, libc::SEEK_CUR), std::slice::from_raw_parts(from.cast::<u8>(), length))
     };
     match disk.ask(&path, &Call::Write { at: at.cast_unsigned(), bytes }) {
+        // It takes its room, and no time.
+        Verdict::Go if is_never_read(&path) => {
+            let end = at + length.cast_signed() as i64;
+            // SAFETY: both calls take numbers.
+            let is_done = unsafe {
+                libc::ftruncate(descriptor, end) == 0 && libc::lseek(descriptor, end, libc::SEEK_SET) == end
+            };
+            if is_done { length.cast_signed() } else { -1 }
+        }
         Verdict::Go => write(length),
         Verdict::Half(_) => write(length / 2),
         Verdict::Answer(code) => refuse(code) as isize,

@@ -2,16 +2,13 @@
 
 use std::path::Path;
 
-use headcount::Reader;
-
 use crate::model::Model;
 use crate::oracle;
 use crate::run::Session;
-use crate::workload::{Outcome, Workload, create, flush};
+use crate::workload::{Outcome, State, Workload, create, flush};
 
-const STEPS: usize = 4;
-/// After one batch, and after two.
-const BACKUPS: [&str; 2] = ["first.db", "second.db"];
+const STEPS: usize = 3;
+const COPY: &str = "backup.db";
 
 pub(super) const BACKUP: Workload = Workload {
     name: "backup",
@@ -19,17 +16,16 @@ pub(super) const BACKUP: Workload = Workload {
     prepare: create::empty_store,
     step: |session, step| match step % 2 {
         0 => flush::step(session, step / 2),
-        _ => copy(session, BACKUPS[step / 2]),
+        _ => copy(session),
     },
-    state: |steps| Some(Model::tracked(steps.div_ceil(2))),
+    state: |steps| State::Holds(Model::tracked(steps.div_ceil(2))),
     beside,
-    leaves: &BACKUPS,
-    stride: 1,
+    leaves: |name| name == COPY,
     has_threads: false,
 };
 
-fn copy(session: &mut Session<'_>, name: &str) -> Outcome {
-    let path = session.folder().join(name);
+fn copy(session: &mut Session<'_>) -> Outcome {
+    let path = session.folder().join(COPY);
     // One that a session before made whole, and did not live to acknowledge, is as good.
     if session.is_new() && path.exists() {
         return Ok(());
@@ -40,22 +36,16 @@ fn copy(session: &mut Session<'_>, name: &str) -> Outcome {
 
 /// A backup that has its name is whole, acknowledged or not.
 fn beside(folder: &Path, steps: usize) -> Result<(), String> {
-    for (number, name) in BACKUPS.into_iter().enumerate() {
-        let path = folder.join(name);
-        let is_acknowledged = steps > 2 * number + 1;
-        let named = |error: String| format!("{name}: {error}");
-        match oracle::sound_tables(&path).map_err(named)? {
-            None if is_acknowledged => return Err(format!("{name} is gone")),
-            None => {}
-            Some(tables) => {
-                let model = Model::tracked(number + 1);
-                if tables != model.tables() {
-                    return Err(format!("{name}: {}", tables.unlike(&model.tables())));
-                }
-                let reader = Reader::open(&path).map_err(|error| error.to_string())?;
-                oracle::answers_agree(&reader, &model).map_err(named)?;
+    let named = |error: String| format!("{COPY}: {error}");
+    match oracle::sound(&folder.join(COPY)).map_err(named)? {
+        None if steps > 1 => Err(named("it is gone".to_owned())),
+        None => Ok(()),
+        Some((reader, tables)) => {
+            let model = Model::tracked(1);
+            if tables != model.tables() {
+                return Err(named(tables.unlike(&model.tables())));
             }
+            oracle::answers_agree(&reader, &model).map_err(named)
         }
     }
-    Ok(())
 }

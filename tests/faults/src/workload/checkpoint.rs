@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::model::Model;
 use crate::oracle;
 use crate::run::store_in;
-use crate::workload::{Outcome, Workload, create, flush, nothing_beside};
+use crate::workload::{Outcome, State, Workload, create, flush, leaves_nothing, nothing_beside};
 
 const STEPS: usize = 6;
 
@@ -19,10 +19,9 @@ pub(super) const CHECKPOINT: Workload = Workload {
         0 => flush::step(session, step / 2),
         _ => move_log(session.folder(), if step == 3 { "TRUNCATE" } else { "PASSIVE" }),
     },
-    state: |steps| Some(Model::tracked(steps.div_ceil(2))),
+    state: |steps| State::Holds(Model::tracked(steps.div_ceil(2))),
     beside: nothing_beside,
-    leaves: &[],
-    stride: 1,
+    leaves: leaves_nothing,
     has_threads: false,
 };
 

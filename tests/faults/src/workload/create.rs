@@ -2,7 +2,7 @@
 
 use crate::model::Model;
 use crate::run::Session;
-use crate::workload::{Outcome, Workload, nothing_beside};
+use crate::workload::{Outcome, State, Workload, leaves_nothing, nothing_beside};
 
 pub(super) const CREATE: Workload = Workload {
     name: "create",
@@ -12,10 +12,9 @@ pub(super) const CREATE: Workload = Workload {
         session.store()?;
         session.close()
     },
-    state: |steps| (steps > 0).then(Model::default),
+    state: |steps| if steps > 0 { State::Holds(Model::default()) } else { State::Absent },
     beside: nothing_beside,
-    leaves: &[],
-    stride: 1,
+    leaves: leaves_nothing,
     has_threads: false,
 };
 

@@ -2,7 +2,7 @@
 
 use crate::model::Model;
 use crate::run::Session;
-use crate::workload::{Outcome, Workload, create, nothing_beside};
+use crate::workload::{Outcome, State, Workload, create, leaves_nothing, nothing_beside};
 
 const BATCHES: usize = 4;
 
@@ -11,15 +11,14 @@ pub(super) const FLUSH: Workload = Workload {
     steps: BATCHES,
     prepare: create::empty_store,
     step,
-    state: |steps| Some(Model::tracked(steps)),
+    state: |steps| State::Holds(Model::tracked(steps)),
     beside: nothing_beside,
-    leaves: &[],
-    stride: 1,
+    leaves: leaves_nothing,
     has_threads: false,
 };
 
 pub(super) const IN_BACKGROUND: Workload =
-    Workload { name: "flush, with threads", stride: 7, has_threads: true, ..FLUSH };
+    Workload { name: "flush, with threads", has_threads: true, ..FLUSH };
 
 pub(super) fn step(session: &mut Session<'_>, number: usize) -> Outcome {
     step_on(session, number, &Model::tracked(number + 1))

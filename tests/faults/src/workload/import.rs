@@ -2,7 +2,7 @@
 
 use crate::model::{self, Model};
 use crate::run::Session;
-use crate::workload::{Outcome, Workload, create, nothing_beside};
+use crate::workload::{Outcome, State, Workload, create, leaves_nothing, nothing_beside};
 
 const IMPORTS: usize = 3;
 const SOURCE: &str = "access.log";
@@ -18,11 +18,10 @@ pub(super) const IMPORT: Workload = Workload {
         if steps > 0 {
             model.sources.insert(SOURCE.to_owned(), (log.len(), lines));
         }
-        Some(model)
+        State::Holds(model)
     },
     beside: nothing_beside,
-    leaves: &[],
-    stride: 1,
+    leaves: leaves_nothing,
     has_threads: false,
 };
 

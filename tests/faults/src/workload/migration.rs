@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::model::{Model, Tables};
 use crate::oracle;
 use crate::run::store_in;
-use crate::workload::{Outcome, Workload, flush};
+use crate::workload::{Outcome, State, Workload, flush, leaves_nothing};
 
 /// As the release wrote it that knew no other version.
 const VERSION_1: &str = include_str!("../../../migrations/version_1.sql");
@@ -34,11 +34,13 @@ pub(super) const MIGRATION: Workload = Workload {
             store.execute_batch(VERSION_1)?;
             oracle::tables(&store)
         });
-        Some(Model { before: before.unwrap_or_else(|_| Tables::default()), ..Model::tracked(batches) })
+        State::Holds(Model {
+            before: before.unwrap_or_else(|_| Tables::default()),
+            ..Model::tracked(batches)
+        })
     },
     beside: is_old_or_new,
-    leaves: &[],
-    stride: 11,
+    leaves: leaves_nothing,
     has_threads: false,
 };
 

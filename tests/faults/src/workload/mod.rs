@@ -10,6 +10,7 @@ mod create;
 mod flush;
 mod import;
 mod migration;
+mod restore;
 mod retention;
 
 use std::error::Error;
@@ -29,16 +30,25 @@ pub struct Workload {
     pub prepare: fn(&Path) -> Outcome,
     /// Does one step, counted from 0, or does it again.
     pub step: fn(&mut Session<'_>, usize) -> Outcome,
-    /// What the store holds after so many steps; `None` where there need be no store.
-    pub state: fn(usize) -> Option<Model>,
+    /// What the store is after so many steps.
+    pub state: fn(usize) -> State,
     /// What must hold beside the store after so many steps, and perhaps a part of the next.
     pub beside: fn(&Path, usize) -> Result<(), String>,
-    /// The files that may be there at the end, besides the store and its log.
-    pub leaves: &'static [&'static str],
-    /// One in so many of its calls fails, where no long figures are asked for: those that repeat each other, or wait for threads.
-    pub stride: u64,
+    /// Whether a file of this name may be there at the end, besides the store and its log.
+    pub leaves: fn(&str) -> bool,
     /// Whether it has threads, so that its calls come in another order each time.
     pub has_threads: bool,
+}
+
+/// What a store is.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there are some dozen of them")]
+pub enum State {
+    /// There need be none.
+    Absent,
+    Holds(Model),
+    /// It does not open, or is gone for a moment; what it was is for `beside` to find.
+    Unreadable,
 }
 
 /// Every workload.
@@ -53,7 +63,22 @@ pub const ALL: &[Workload] = &[
     retention::BY_SIZE,
     retention::ON_DEMAND,
     migration::MIGRATION,
+    restore::RESTORE,
+    restore::OVER_DAMAGE,
 ];
+
+/// Names a part of the workloads, so that a long run can be done in pieces.
+const ONLY: &str = "HEADCOUNT_WORKLOADS";
+
+/// Every workload, or those that were asked for.
+pub fn chosen() -> Vec<&'static Workload> {
+    let only = std::env::var(ONLY).unwrap_or_default();
+    ALL.iter().filter(|workload| workload.name.contains(&only)).collect()
+}
+
+fn leaves_nothing(_: &str) -> bool {
+    false
+}
 
 fn nothing_beside(_: &Path, _: usize) -> Result<(), String> {
     Ok(())

@@ -4,38 +4,52 @@ use std::path::Path;
 use std::time::Duration;
 
 use headcount::{Retention, Status};
+use rusqlite::Connection;
 
 use crate::model::{self, DAY_SECONDS, Model, Seen};
 use crate::oracle;
 use crate::run::{Session, store_in};
-use crate::workload::{Outcome, Workload, create, flush};
+use crate::workload::{Outcome, State, Workload, create, flush, leaves_nothing};
 
 const HOURS_FOR_DAYS: u32 = Retention::SHORTEST_HOURS;
 const DAYS_FOR_DAYS: u32 = Retention::SHORTEST_DAYS;
-const BATCHES: usize = 3;
+const BATCHES: usize = 1;
 const STEPS: usize = BATCHES + 1;
 /// The history: so many batches, one every so many days, up to the day before the first that is tracked.
-const OLD_BATCHES: usize = 6;
-const DAYS_APART: i64 = 11;
+const OLD_BATCHES: usize = 3;
+const DAYS_APART: i64 = 22;
 const HISTORY: &str = "history.log";
 /// Longer than a store takes until it looks again what is to go.
 const NEXT_LOOK: Duration = Duration::from_secs(61);
 /// So many looks find all that is to go: one, and one more for what has failed before.
 const LOOKS: usize = 2;
 /// Where the file is too large each look finds a day.
-const LOOKS_BY_SIZE: usize = 18;
+const LOOKS_BY_SIZE: usize = 8;
+/// So many free pages, and some more, a store keeps for itself.
+const FREE_PAGES_KEPT: i64 = 256;
+const MORE_FREE_PAGES: i64 = 64;
+const PAGE_BYTES: i64 = 4_096;
 /// More than the share of the smallest size above which old buckets go, and less than all of it.
 const BALLAST_BYTES: i64 = 9 * 1024 * 1024;
 
 pub(super) const BY_AGE: Workload = Workload {
     name: "retention by age",
     steps: STEPS,
-    prepare: |folder| prepare(folder, by_age()),
+    prepare: |folder| {
+        prepare(folder, by_age())?;
+        // Some of what is free is given back.
+        let store = oracle::plain(&store_in(folder))?;
+        fill(&store, (FREE_PAGES_KEPT + MORE_FREE_PAGES) * PAGE_BYTES)?;
+        store.execute_batch("DROP TABLE ballast")?;
+        Ok(())
+    },
     step: |session, number| step(session, number, LOOKS),
-    state: |steps| Some(with_history(steps.min(BATCHES))),
-    beside: |folder, steps| removed_in_time(folder, steps, steps == STEPS),
-    leaves: &[],
-    stride: 11,
+    state: |steps| State::Holds(with_history(steps.min(BATCHES))),
+    beside: |folder, steps| {
+        removed_in_time(folder, steps, steps == STEPS)?;
+        if steps < STEPS { Ok(()) } else { is_given_back(folder) }
+    },
+    leaves: leaves_nothing,
     has_threads: false,
 };
 
@@ -43,13 +57,10 @@ pub(super) const BY_SIZE: Workload = Workload {
     name: "retention by size",
     prepare: |folder| {
         prepare(folder, Retention::everything().at_most_bytes(Retention::SMALLEST_BYTES))?;
-        let store = oracle::plain(&store_in(folder))?;
-        store.execute_batch("CREATE TABLE ballast (bytes BLOB)")?;
-        store.execute("INSERT INTO ballast VALUES (zeroblob(?1))", [BALLAST_BYTES])?;
-        Ok(())
+        Ok(fill(&oracle::plain(&store_in(folder))?, BALLAST_BYTES)?)
     },
     step: |session, number| step(session, number, LOOKS_BY_SIZE),
-    stride: 97,
+    beside: |folder, steps| removed_in_time(folder, steps, steps == STEPS),
     ..BY_AGE
 };
 
@@ -72,15 +83,19 @@ pub(super) const ON_DEMAND: Workload = Workload {
         }
         _ => flush::step_on(session, 0, &with_history(1)),
     },
-    state: |steps| Some(with_history(steps.saturating_sub(2))),
+    state: |steps| State::Holds(with_history(steps.saturating_sub(2))),
     beside: |folder, steps| {
         removed_in_time(folder, 0, steps == 2)?;
         if steps < 2 { Ok(()) } else { is_shortest(folder) }
     },
-    leaves: &[],
-    stride: 11,
+    leaves: leaves_nothing,
     has_threads: false,
 };
+
+fn fill(store: &Connection, bytes: i64) -> rusqlite::Result<()> {
+    store.execute_batch("CREATE TABLE ballast (bytes BLOB)")?;
+    store.execute("INSERT INTO ballast VALUES (zeroblob(?1))", [bytes]).map(drop)
+}
 
 fn by_age() -> Retention {
     Retention::everything().hours_for_days(HOURS_FOR_DAYS).days_for_days(DAYS_FOR_DAYS)
@@ -146,10 +161,10 @@ fn step(session: &mut Session<'_>, step: usize, looks: usize) -> Outcome {
 
 /// Nothing goes early, whatever fails; and in the end, or once it was asked for, all has gone that was to go.
 fn removed_in_time(folder: &Path, steps: usize, is_all: bool) -> Result<(), String> {
-    let Some(tables) = oracle::sound_tables(&store_in(folder))? else { return Err("gone".to_owned()) };
+    let kept = oracle::plain(&store_in(folder)).and_then(|store| oracle::kept_from(&store));
+    let kept = kept.map_err(|error| error.to_string())?;
     let back = |days: u32| (model::time_of(steps.min(BATCHES)) - i64::from(days) * DAY_SECONDS) / DAY_SECONDS;
     let due = (back(HOURS_FOR_DAYS), back(DAYS_FOR_DAYS));
-    let kept = tables.kept_from;
     if kept.0 > due.0 || kept.1 > due.1 {
         return Err(format!("days {kept:?} are removed, and only those before {due:?} may be"));
     }
@@ -162,10 +177,18 @@ fn removed_in_time(folder: &Path, steps: usize, is_all: bool) -> Result<(), Stri
 
 /// The file has no free pages, nothing in its log, and can shrink piece by piece.
 fn is_shortest(folder: &Path) -> Result<(), String> {
-    let store = oracle::plain(&store_in(folder)).map_err(|error| error.to_string())?;
-    let pragma = |name: &str| -> Result<i64, String> {
-        store.pragma_query_value(None, name, |row| row.get(0)).map_err(|error| error.to_string())
-    };
-    let is = (pragma("auto_vacuum")?, pragma("freelist_count")?);
+    let is = (pragma(folder, "auto_vacuum")?, pragma(folder, "freelist_count")?);
     if is == (2, 0) { Ok(()) } else { Err(format!("auto_vacuum and free pages are {is:?}")) }
+}
+
+/// No more free pages than a store keeps.
+fn is_given_back(folder: &Path) -> Result<(), String> {
+    let free = pragma(folder, "freelist_count")?;
+    if free <= FREE_PAGES_KEPT { Ok(()) } else { Err(format!("{free} pages are free")) }
+}
+
+fn pragma(folder: &Path, name: &str) -> Result<i64, String> {
+    oracle::plain(&store_in(folder))
+        .and_then(|store| store.pragma_query_value(None, name, |row| row.get(0)))
+        .map_err(|error| error.to_string())
 }
