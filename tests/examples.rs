@@ -31,6 +31,8 @@ fn built() -> &'static Path {
             ("default", cfg!(feature = "default")),
             ("bundled", cfg!(feature = "bundled")),
             ("cli", cfg!(feature = "cli")),
+            ("postgres", cfg!(feature = "postgres")),
+            ("upload", cfg!(feature = "upload")),
         ];
         for (feature, _) in others.iter().filter(|(_, is_on)| *is_on) {
             build.args(["--features", feature]);

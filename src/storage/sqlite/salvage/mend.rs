@@ -22,6 +22,7 @@ const SUM_TOLERANCE: f64 = 1e-12;
 const NOTE_LOSS: &str =
     "INSERT INTO damaged (series, bucket, found, united, blob) VALUES (?1, ?2, ?3, ?4, x'')";
 const SELECT_KEPT_FROM: &str = "SELECT hours_from, days_from FROM store";
+const SELECT_FIRST_RECORDED: &str = "SELECT min(since) FROM recorded";
 /// The days that any table has rows of.
 const SELECT_DAYS: &str = "SELECT bucket - ?1 FROM counts WHERE bucket >= ?1 AND bucket < ?2
      UNION SELECT (bucket - ?3) / 24 FROM counts WHERE bucket >= ?3 AND bucket < ?1
@@ -182,7 +183,7 @@ impl<'a> Mending<'a> {
             }
         }
         let all_time = self.rows::<Q>(of.rows, Bucket::ALL_TIME, Bucket::ALL_TIME.next())?;
-        let unread = self.unread_days(&days, missing);
+        let unread = self.unread_days(&days, missing)?;
         for series in self.places.of_kind(kind).map(|series| series.0).collect::<Vec<_>>() {
             let total = totals.get(&series).copied().unwrap_or_default();
             let doubts = doubts.remove(&series).unwrap_or_default();
@@ -300,11 +301,17 @@ impl<'a> Mending<'a> {
     }
 
     /// The days that rows may be missing of, within the time that the store is about.
-    pub(super) fn unread_days(&self, days: &[Day], missing: &Missing) -> Vec<Day> {
-        let (Some(first), Some(last)) = (days.first(), days.last()) else { return Vec::new() };
-        let last = (*last).max(Day::of(self.now));
+    pub(super) fn unread_days(&self, days: &[Day], missing: &Missing) -> Result<Vec<Day>, Error> {
+        // The first days may be lost whole; then those that recorded them know of the time.
+        let recorded: Option<i64> =
+            self.store.query_row(SELECT_FIRST_RECORDED, [], |row| row.get(0)).during(SALVAGING)?;
+        let recorded = recorded.map(|since| Day::of(Timestamp::from_unix_seconds(since)));
+        let Some(first) = days.first().copied().into_iter().chain(recorded).min() else {
+            return Ok(Vec::new());
+        };
+        let last = days.last().copied().unwrap_or(first).max(Day::of(self.now));
         let mut unread = Vec::new();
-        let mut day = *first;
+        let mut day = first;
         while day <= last {
             let bucket = Bucket::day(day).number();
             let is_near = missing.gaps.iter().any(|gap| gap.low.0 <= bucket && bucket <= gap.high.0);
@@ -313,7 +320,7 @@ impl<'a> Mending<'a> {
             }
             day = day.next();
         }
-        unread
+        Ok(unread)
     }
 
     /// Notes the hours of a day of which something is missing.

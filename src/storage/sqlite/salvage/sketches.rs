@@ -49,7 +49,7 @@ pub(super) fn copy(from: &Connection, mending: &mut Mending<'_>) -> Result<(), E
         }
     }
     let days = days(mending.store)?;
-    let unread = mending.unread_days(&days, &missing);
+    let unread = mending.unread_days(&days, &missing)?;
     let series: Vec<i64> = mending.places.of_kind(RuleKind::Unique).map(|series| series.0).collect();
     if !missing.is_empty() {
         for day in unread.iter().filter(|day| days.contains(day)) {

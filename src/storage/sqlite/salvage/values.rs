@@ -34,7 +34,7 @@ impl Mending<'_> {
             .and_then(Iterator::collect)
             .during(SALVAGING)?;
         let days = self.days()?;
-        let unread = self.unread_days(&days, missing);
+        let unread = self.unread_days(&days, missing)?;
         let are_all_kept = self.days_from == Day::from_index(0);
         for series in self.places.of_kind(RuleKind::PerValue).map(|series| series.0).collect::<Vec<_>>() {
             let (least, most) = differ.get(&series).copied().unwrap_or_default();
