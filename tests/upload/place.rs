@@ -29,11 +29,11 @@ impl Place {
         let now = Timestamp::parse(NOW).unwrap();
         let clock = ManualClock::new(now.plus_seconds(-(weeks - 1) * WEEK_SECONDS));
         let store = open(&folder.path().join("usage.db"), &clock);
+        store.ping().set_consent(&Consent::default().send_to(url)).unwrap();
         for week in 0..weeks {
             clock.set(now.plus_seconds((week + 1 - weeks) * WEEK_SECONDS));
             store.ping().generate().unwrap();
         }
-        store.ping().set_consent(&Consent::default().send_to(url)).unwrap();
         Self { folder, clock, store }
     }
 

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use headcount::{Consent, DeliveryOutcome, SendingStopped, Uploader};
+use headcount::{Consent, DataCategory, DeliveryOutcome, SendingStopped, Uploader};
 
 use crate::common::child::{Child, ROLE};
 use crate::place::{Place, uploader, week};
@@ -43,6 +43,31 @@ fn without_consent_no_connection_is_made() {
     }
     nobody_came(&listener);
     assert_eq!(place.delivery().attempts, 0);
+}
+
+/// What was made while nobody had agreed, or with what has been taken back since, goes only by name.
+#[test]
+fn what_was_made_before_the_last_consent_stays_here() {
+    let receiver = Receiver::start(vec![status("200 OK")]);
+    let on = Consent::default().send_to(receiver.url());
+    let later = |place: &Place| place.clock.set(place.now().plus_seconds(60));
+    for narrower in [on.clone().without(DataCategory::Optional), on.clone().suppress_below(5)] {
+        let place = Place::new(2, &receiver.url());
+        later(&place);
+        place.store.ping().set_consent(&narrower).unwrap();
+        assert!(place.send(&uploader()).weeks.is_empty());
+        let named = place.store.ping().resend(&[week("2026-W47")], &uploader()).unwrap();
+        assert_eq!(named.weeks.len(), 1);
+    }
+    // Off and on again is a new agreement; what takes nothing back is none.
+    for (consents, sent) in
+        [(vec![on.clone().without_sending(), on.clone()], 0), (vec![on.clone().keep_weeks(50)], 2)]
+    {
+        let place = Place::new(2, &receiver.url());
+        later(&place);
+        consents.iter().for_each(|consent| place.store.ping().set_consent(consent).unwrap());
+        assert_eq!(place.send(&uploader()).weeks.len(), sent);
+    }
 }
 
 /// The first ping's receiver turns sending off: the second one must not leave.
