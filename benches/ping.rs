@@ -3,7 +3,9 @@
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
     clippy::cast_sign_loss,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a bench prints, and stops where it is wrong"
@@ -64,7 +66,7 @@ fn case(what: &str, events: u64, rounds: usize, users: impl Fn(u64) -> u64) {
             // Half of them come every day.
             let all = users(event as u64);
             (0..all).for_each(|user| {
-                tracker.user(user + if user % 2 == 0 { 0 } else { day * MOST_USERS }).track()
+                tracker.user(user + if user % 2 == 0 { 0 } else { day * MOST_USERS }).track();
             });
         }
         store.flush().unwrap();

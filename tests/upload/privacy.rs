@@ -61,7 +61,7 @@ fn what_was_made_before_the_last_consent_stays_here() {
     }
     // Off and on again is a new agreement; what takes nothing back is none.
     for (consents, sent) in
-        [(vec![on.clone().without_sending(), on.clone()], 0), (vec![on.clone().keep_weeks(50)], 2)]
+        [(vec![on.clone().without_sending(), on.clone()], 0), (vec![on.keep_weeks(50)], 2)]
     {
         let place = Place::new(2, &receiver.url());
         later(&place);

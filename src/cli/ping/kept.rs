@@ -92,7 +92,7 @@ pub(super) fn show(args: &PingShowArgs, context: &Context, output: &mut Output<'
             response: ping.delivery.response.as_deref(),
         }),
         Form::Text if args.metrics => {
-            output.table(&table(&metrics, context.moment(Some(ping.recorded_at))), "")
+            output.table(&table(&metrics, context.moment(Some(ping.recorded_at))), "");
         }
         Form::Text => {
             output.text(&ping.document);

@@ -118,7 +118,7 @@ pub(super) fn run(args: &PingRunArgs, context: &Context, output: &mut Output<'_>
             match (&made, run.elsewhere) {
                 (Some(document), _) => output.line(document.line("is made")),
                 (None, Some(week)) => {
-                    output.line(format_args!("another process is making the ping of {week}"))
+                    output.line(format_args!("another process is making the ping of {week}"));
                 }
                 (None, None) => output.line(format_args!("nothing is due before {next} UTC")),
             }

@@ -54,7 +54,11 @@ pub(super) fn tell(sending: &PingSending, context: &Context, output: &mut Output
         match &week.failure {
             None => output.line(format_args!("the ping of {} is sent", week.week)),
             Some(_) => {
-                output.line(format_args!("the ping of {} is not sent{}", week.week, next.unwrap_or_default()))
+                output.line(format_args!(
+                    "the ping of {} is not sent{}",
+                    week.week,
+                    next.unwrap_or_default()
+                ));
             }
         }
     }
