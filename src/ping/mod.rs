@@ -326,11 +326,7 @@ impl Ping {
     }
 
     fn keep(&self, step: PingStep) -> Result<Commit, Error> {
-        let keeper = self.keeper.as_ref().ok_or_else(|| {
-            let what =
-                "this ping is of a reader, which writes nothing; take that of a Store, or of an Upkeep";
-            Error::new(ErrorKind::ReadOnly, what)
-        })?;
+        let keeper = self.keeper.as_ref().ok_or_else(only_reads)?;
         keeper.commit(step)
     }
 }
@@ -350,6 +346,12 @@ impl KeptPing {
     pub fn metrics(&self) -> Result<Vec<MetricReport>, Error> {
         beside::metrics(&self.beside).map_err(|error| error.context(self.week))
     }
+}
+
+#[cold]
+fn only_reads() -> Error {
+    let what = "this ping is of a reader, which writes nothing; take that of a Store, or of an Upkeep";
+    Error::new(ErrorKind::ReadOnly, what)
 }
 
 #[cold]

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
-use crate::ping::{Ping, PingKeeper};
+use crate::ping::{Ping, PingKeeper, only_reads};
 
 /// The clock is looked at so often: a machine that slept, or a clock that was set, is noticed by then.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -67,11 +67,7 @@ impl Ping {
         afterwards: Afterwards,
         look_every: Duration,
     ) -> Result<PingThread, Error> {
-        let Some(keeper) = self.keeper.take() else {
-            let what =
-                "this ping is of a reader, which writes nothing; take that of a Store, or of an Upkeep";
-            return Err(Error::new(ErrorKind::ReadOnly, what));
-        };
+        let keeper = self.keeper.take().ok_or_else(only_reads)?;
         let (keeper, (running, ended)) = (Arc::downgrade(&keeper), mpsc::channel());
         thread::Builder::new()
             .name("headcount-ping".to_owned())

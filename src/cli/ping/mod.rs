@@ -15,7 +15,7 @@ pub(super) use consent::sending;
 
 use super::Context;
 use super::args::PingCommand;
-use super::output::{Failure, Output};
+use super::output::{Exit, Failure, Output};
 use crate::{IsoWeek, KeptPing, Ping, Upkeep};
 
 pub(super) fn run(command: &PingCommand, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -57,16 +57,12 @@ fn kept_of(ping: &Ping, week: Option<IsoWeek>, context: &Context) -> Result<Kept
         Some(week) => ping.kept(week)?,
         None => ping.history()?.pop(),
     };
-    found.ok_or_else(|| match week {
-        Some(week) => Failure::new(
-            "not_kept",
-            super::output::Exit::Failed,
-            format!("no ping of {week} is kept; `{} ping history` lists those that are", context.program),
-        ),
-        None => Failure::new(
-            "not_kept",
-            super::output::Exit::Failed,
-            format!("no ping is kept yet; `{} ping generate` makes one", context.program),
-        ),
+    found.ok_or_else(|| {
+        let program = &context.program;
+        let what = match week {
+            Some(week) => format!("no ping of {week} is kept; `{program} ping history` lists those that are"),
+            None => format!("no ping is kept yet; `{program} ping generate` makes one"),
+        };
+        Failure::new("not_kept", Exit::Failed, what)
     })
 }
