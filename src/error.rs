@@ -67,6 +67,8 @@ pub enum ErrorKind {
     Refused,
     /// The other side of a connection could not be reached, or is out of order.
     Unreachable,
+    /// A Redis, or a dump of one, holds something else than its keys say, or than may be imported or overwritten.
+    Redis,
     /// An import source that changed before the point already read.
     SourceChanged,
     /// The store was closed.

@@ -79,6 +79,8 @@ mod hash;
 mod ingest;
 mod ping;
 mod plan;
+#[cfg(feature = "redis")]
+mod redis;
 mod report;
 mod sketch;
 mod storage;
@@ -126,6 +128,14 @@ pub use ping::upload::{
 pub use ping::value::PingValue;
 pub use ping::weekly::PingRun;
 pub use ping::{Ping, PingReport};
+#[cfg(feature = "redis")]
+pub use redis::{
+    export::{RedisExport, RedisExported},
+    import::{RedisImport, RedisImported},
+    mirror::{RedisMirror, RedisMirrorStep},
+    names::RedisNames,
+    verify::{RedisDifference, RedisVerified, RedisVerify},
+};
 pub use report::activity::{SeriesActivity, Space};
 pub use report::backup::Backup;
 pub use report::check::{Check, Depth, Finding, Law};

@@ -50,7 +50,7 @@ fn a_new_store_is_private_marked_and_leaves_nothing_else_behind() {
     let connection = Connection::open(&path).unwrap();
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(pragma("application_id"), 0x6864_6374);
-    assert_eq!(pragma("user_version"), 2);
+    assert_eq!(pragma("user_version"), 3);
     assert_eq!(pragma("page_size"), 4096);
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
@@ -95,7 +95,7 @@ fn what_is_no_store_is_refused_by_name_and_left_as_it_is() {
         .execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)")
         .unwrap();
     open(&path("newer.db"), &ManualClock::new(at("2026-11-22"))).close().unwrap();
-    Connection::open(path("newer.db")).unwrap().pragma_update(None, "user_version", 3).unwrap();
+    Connection::open(path("newer.db")).unwrap().pragma_update(None, "user_version", 4).unwrap();
     for (name, kind, words) in [
         ("empty.db", ErrorKind::StoreDamaged, "the file is empty"),
         ("junk.db", ErrorKind::StoreDamaged, "not a headcount store"),

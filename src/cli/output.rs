@@ -132,6 +132,7 @@ pub(super) fn word(kind: ErrorKind) -> &'static str {
         ErrorKind::Bundle => "bundle",
         ErrorKind::Refused => "refused",
         ErrorKind::Unreachable => "unreachable",
+        ErrorKind::Redis => "redis",
         ErrorKind::SourceChanged => "source_changed",
         ErrorKind::Closed => "closed",
         ErrorKind::Forked => "forked",

@@ -7,6 +7,8 @@ pub(crate) mod filter;
 pub(crate) mod load;
 pub(crate) mod metric;
 pub(crate) mod nearest;
+#[cfg(feature = "redis")]
+pub(crate) mod pairs;
 mod problems;
 #[cfg(feature = "yaml")]
 mod read;

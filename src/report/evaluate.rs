@@ -7,15 +7,28 @@ use std::ops::Range;
 use crate::definition::rule::{Rule, RuleKind};
 use crate::error::{Error, ErrorKind};
 use crate::report::ahead::{Ahead, Wanted};
+use crate::report::arrived::{self, Part, Total};
 use crate::report::asked::{Asked, lost_sketch};
 use crate::report::known::Known;
 use crate::report::query::{Answer, Query, Span, Value};
+#[cfg(feature = "redis")]
+use crate::sketch::Sketch;
 use crate::sketch::union::Union;
 use crate::storage::sum::Sum;
 use crate::storage::{Extent, Series, Snapshot};
 use crate::time::bucket::{Bucket, Day, HOURS_PER_DAY, Hour, SECONDS_PER_DAY, SECONDS_PER_HOUR};
 use crate::time::range::{TimeRange, Unit};
 use crate::time::timestamp::Timestamp;
+
+/// How much there is: whole, where an answer has an estimate.
+#[cfg(feature = "redis")]
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Amount {
+    Count(u64),
+    Sum(f64),
+    Unique(Box<Sketch>),
+    PerValue(BTreeMap<String, u64>),
+}
 
 /// The most steps of one series.
 const MAX_STEPS: i64 = 200_000;
@@ -113,7 +126,7 @@ impl<'a> Evaluation<'a> {
             ));
         }
         let range = match span {
-            Span::AllTime => match self.extent.days {
+            Span::AllTime => match self.extent.all_days() {
                 None => return Ok(Vec::new()),
                 Some((first, last)) => {
                     let last = self.as_of.map_or(last, |as_of| last.min(Day::of(as_of).index()));
@@ -178,12 +191,20 @@ impl<'a> Evaluation<'a> {
 
     fn all_time(&self, ahead: &Ahead) -> Result<Answer, Error> {
         if let Some((as_of, (range, is_within))) = self.as_of.zip(self.range_of_all_time()) {
-            let mut answer = self.range(range, ahead)?;
+            let (mut answer, is_cut) = self.cut(range, ahead)?;
             let first = self.first();
             (answer.window, answer.since) = (TimeRange::clamped(first.min(as_of), as_of), first);
-            answer.partial = is_within || first >= as_of || self.series.iter().any(Asked::is_unrecorded);
+            answer.partial =
+                is_cut || is_within || first >= as_of || self.series.iter().any(Asked::is_unrecorded);
             return Ok(answer);
         }
+        let total = self.total_of_all_time(ahead)?;
+        let first = self.first();
+        let partial = self.series.iter().any(Asked::is_unrecorded);
+        Ok(self.answer(total, TimeRange::clamped(first.min(self.now), self.now), first, partial))
+    }
+
+    fn total_of_all_time<'u>(&self, ahead: &'u Ahead) -> Result<Total<'u>, Error> {
         let mut total = self.nothing();
         for series in &self.series {
             if self.kind != RuleKind::Unique {
@@ -218,12 +239,28 @@ impl<'a> Evaluation<'a> {
                 }
             }
         }
-        let first = self.first();
-        let partial = self.series.iter().any(Asked::is_unrecorded);
-        Ok(self.answer(total, TimeRange::clamped(first.min(self.now), self.now), first, partial))
+        for series in &self.series {
+            arrived::add(&mut total, self.snapshot, &self.extent, series, Part::All)?;
+        }
+        Ok(total)
     }
 
     fn range(&self, range: TimeRange, ahead: &Ahead) -> Result<Answer, Error> {
+        self.cut(range, ahead).map(|(answer, _)| answer)
+    }
+
+    /// The answer over a range, and whether it cuts what arrived as a whole.
+    fn cut(&self, range: TimeRange, ahead: &Ahead) -> Result<(Answer, bool), Error> {
+        let (total, is_cut) = self.total_within(range, ahead)?;
+        // An instant ahead of the clock ends no window.
+        let now = self.now.min(self.clock_now);
+        let end = range.to().min(now);
+        let since = self.series.iter().map(|series| series.since(end)).max().unwrap_or(Timestamp::EPOCH);
+        let covered = self.series.iter().all(|series| series.covers(range.from(), end));
+        Ok((self.answer(total, range, since, is_cut || range.to() > now || !covered), is_cut))
+    }
+
+    fn total_within<'u>(&self, range: TimeRange, ahead: &'u Ahead) -> Result<(Total<'u>, bool), Error> {
         if self.is_by_day() && !range.is_whole_days() {
             return Err(Error::new(
                 ErrorKind::Usage,
@@ -268,12 +305,30 @@ impl<'a> Evaluation<'a> {
                 }
             }
         }
-        // An instant ahead of the clock ends no window.
-        let now = self.now.min(self.clock_now);
-        let end = range.to().min(now);
-        let since = self.series.iter().map(|series| series.since(end)).max().unwrap_or(Timestamp::EPOCH);
-        let covered = self.series.iter().all(|series| series.covers(range.from(), end));
-        Ok(self.answer(total, range, since, range.to() > now || !covered))
+        let mut is_cut = false;
+        for series in &self.series {
+            let part = Part::Within(range, self.as_of);
+            is_cut |= arrived::add(&mut total, self.snapshot, &self.extent, series, part)?;
+        }
+        Ok((total, is_cut))
+    }
+
+    /// What the buckets of a range, or of all time, hold together.
+    #[cfg(feature = "redis")]
+    pub(crate) fn amount(&self, range: Option<TimeRange>) -> Result<Amount, Error> {
+        let ahead = Ahead::default();
+        let total = match range {
+            Some(range) => self.total_within(range, &ahead)?.0,
+            None => self.total_of_all_time(&ahead)?,
+        };
+        Ok(match total {
+            Total::Count(count) => Amount::Count(count),
+            Total::Sum(sum) => Amount::Sum(sum.value()),
+            Total::Unique(union) => Amount::Unique(Box::new(union.into_owned().into_sketch())),
+            Total::PerValue(properties) => {
+                Amount::PerValue(properties.into_values().next().unwrap_or_default())
+            }
+        })
     }
 
     /// When the last of the rules was first recorded.
@@ -365,14 +420,6 @@ impl<'a> Evaluation<'a> {
         };
         Answer { value, standard_error, window, since, partial, freshness: self.extent.committed_at }
     }
-}
-
-/// A running total of one kind.
-enum Total<'a> {
-    Count(u64),
-    Sum(Sum),
-    Unique(Cow<'a, Union>),
-    PerValue(BTreeMap<String, BTreeMap<String, u64>>),
 }
 
 #[cold]

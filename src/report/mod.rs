@@ -2,12 +2,13 @@
 
 pub(crate) mod activity;
 mod ahead;
+mod arrived;
 mod asked;
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod compare;
-mod evaluate;
-mod known;
+pub(crate) mod evaluate;
+pub(crate) mod known;
 mod many;
 pub(crate) mod metric;
 mod pair;

@@ -1,13 +1,13 @@
 //! The union of many stored sketches, for one answer.
 
 use crate::error::Error;
-#[cfg(test)]
+#[cfg(any(test, feature = "redis"))]
 use crate::sketch::Sketch;
 use crate::sketch::blob::Body;
 use crate::sketch::estimate::Estimate;
 use crate::sketch::registers::Registers;
 use crate::sketch::runs::Runs;
-#[cfg(test)]
+#[cfg(any(test, feature = "redis"))]
 use crate::sketch::state::State as Stored;
 use crate::sketch::state::registers_of;
 
@@ -137,8 +137,8 @@ impl Union {
     }
 
     /// The union as a sketch that can be stored; equal to uniting the sketches themselves.
-    #[cfg(test)]
-    pub(super) fn into_sketch(self) -> Sketch {
+    #[cfg(any(test, feature = "redis"))]
+    pub(crate) fn into_sketch(self) -> Sketch {
         Sketch(match self.0 {
             State::Registers(registers) => Stored::Registers(registers),
             State::Codes(runs) => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::sketch::Sketch;
+use crate::storage::arrival::Arrival;
 use crate::storage::mark::Mark;
 use crate::storage::ping::PingStep;
 use crate::storage::sum::Sum;
@@ -40,6 +41,7 @@ pub(crate) struct Batch {
     pub(crate) continued: Option<Continued>,
     pub(crate) marking: Option<Marking>,
     pub(crate) ping: Option<PingStep>,
+    pub(crate) arrival: Option<Arrival>,
 }
 
 impl Batch {
@@ -58,6 +60,7 @@ impl Batch {
             continued: None,
             marking: None,
             ping: None,
+            arrival: None,
         }
     }
 
@@ -73,6 +76,7 @@ impl Batch {
             && self.continued.is_none()
             && self.marking.is_none()
             && self.ping.is_none()
+            && self.arrival.is_none()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where buckets are kept: the traits that every storage meets, and the batch that it commits.
 
+pub(crate) mod arrival;
 pub(crate) mod batch;
 pub(crate) mod disabled;
 pub(crate) mod mark;
@@ -17,6 +18,7 @@ use std::path::Path;
 
 use crate::definition::rule::{Rule, RuleKind};
 use crate::error::Error;
+use crate::storage::arrival::{Amount, Arrivals, Frame};
 use crate::storage::batch::{Batch, SeriesId, SourceState};
 use crate::storage::mark::Mark;
 use crate::storage::ping::{Consent, Identity, KeptPing};
@@ -35,6 +37,9 @@ pub(crate) type ShowDay<'a> = dyn FnMut(SeriesId, Day, &[u8]) -> Result<(), Erro
 
 /// What is done with the encoded sketch of a series.
 pub(crate) type ShowSketch<'a> = dyn FnMut(SeriesId, &[u8]) -> Result<(), Error> + 'a;
+
+/// What is done with a row of what arrived of a series.
+pub(crate) type ShowArrived<'a> = dyn FnMut(Frame, Amount<'_>) -> Result<(), Error> + 'a;
 
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +175,9 @@ pub(crate) trait Snapshot: Survey {
         show: &mut ShowSketch<'_>,
     ) -> Result<(), Error>;
 
+    /// Shows what arrived of a series: all time first, then by week, values in their order.
+    fn arrived(&self, series: SeriesId, show: &mut ShowArrived<'_>) -> Result<(), Error>;
+
     /// How far the store reaches.
     fn extent(&self) -> Result<Extent, Error>;
 
@@ -212,10 +220,26 @@ pub(crate) trait Snapshot: Survey {
 pub(crate) struct Extent {
     /// The first and the last day with events: each event has its total, so that no other table reaches further.
     pub(crate) days: Option<(u32, u32)>,
+    /// What arrived as whole weeks or as all time, if anything did.
+    pub(crate) arrived: Option<Arrivals>,
     /// The first hour and the first day whose buckets retention has kept; 0 when all are.
     pub(crate) kept_from: (u32, u32),
     /// When the newest batch was cut.
     pub(crate) committed_at: Option<Timestamp>,
+}
+
+impl Extent {
+    /// The first and the last day of which there is anything; weeks that arrived are whole.
+    pub(crate) fn all_days(&self) -> Option<(u32, u32)> {
+        let weeks = self
+            .arrived
+            .and_then(|arrived| arrived.weeks)
+            .map(|(first, last)| (first.days().start.index(), last.days().end.index().saturating_sub(1)));
+        match (self.days, weeks) {
+            (Some(days), Some(weeks)) => Some((days.0.min(weeks.0), days.1.max(weeks.1))),
+            (days, weeks) => days.or(weeks),
+        }
+    }
 }
 
 /// The name that the overflow value of a per-value series has in answers; no value of an event is ever this text.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+#[cfg(feature = "redis")]
+use crate::definition::rule::Rule;
 use crate::error::Error;
 use crate::ingest::health::Health;
 use crate::ingest::import::{self, SourceName, report::ImportReport};
@@ -20,6 +22,10 @@ use crate::report::metric::{Evaluate, MetricValue};
 use crate::report::query::{Answer, Query};
 use crate::report::reader::Reader;
 use crate::storage::Commit;
+#[cfg(feature = "redis")]
+use crate::storage::arrival::Arrival;
+#[cfg(feature = "redis")]
+use crate::storage::batch::SeriesId;
 use crate::storage::batch::{Batch, Continued, Marking, ProducerId};
 use crate::storage::mark::Mark;
 use crate::storage::ping::PingStep;
@@ -271,6 +277,25 @@ impl Store {
 
     fn commit_marking(&self, marking: Marking) -> Result<Commit, Error> {
         self.0.commit(|batch| batch.marking = Some(marking))
+    }
+
+    /// The rules that this store keeps series for, and their series.
+    #[cfg(feature = "redis")]
+    pub(crate) fn rules(&self) -> (&[Rule], &[SeriesId]) {
+        let target = &self.0.pipeline.shared().target;
+        (target.plan.rules(), &target.series)
+    }
+
+    /// The time by the store's clock.
+    #[cfg(feature = "redis")]
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.pipeline.shared().settings.clock.now()
+    }
+
+    /// Takes what arrives from another store, all of it or nothing.
+    #[cfg(feature = "redis")]
+    pub(crate) fn arrive(&self, arrival: Arrival) -> Result<(), Error> {
+        self.0.commit(|batch| batch.arrival = Some(arrival)).map(drop)
     }
 
     /// The ping of this store: every metric in one document. It keeps the store open.

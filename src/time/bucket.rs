@@ -75,8 +75,8 @@ impl Day {
 
 /// A bucket as the store writes it: `granularity << 40 | index`.
 ///
-/// 3 and 4 are reserved for weeks (`floor((day + 3) / 7)`) and months (`(year - 1970) * 12 + month - 1`) that arrive as such;
-/// headcount's own are unions and sums of days.
+/// Weeks (`floor((day + 3) / 7)`) are those that arrived as such; headcount's own are unions and sums of days. 4 is reserved for months
+/// (`(year - 1970) * 12 + month - 1`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Bucket(i64);
 
@@ -87,6 +87,7 @@ pub(crate) enum Granularity {
     AllTime = 0,
     Hour = 1,
     Day = 2,
+    Week = 3,
 }
 
 impl Granularity {
@@ -110,6 +111,11 @@ impl Bucket {
 
     pub(crate) fn day(day: Day) -> Self {
         Self(Granularity::Day.first().0 | i64::from(day.0))
+    }
+
+    /// The week of this number since that of 1970-01-01.
+    pub(crate) fn week(index: u32) -> Self {
+        Self(Granularity::Week.first().0 | i64::from(index))
     }
 
     /// The bucket after it, or where the next granularity begins.

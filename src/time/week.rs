@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Datelike, NaiveDate, Weekday};
 
 use crate::error::{Error, ErrorKind};
-use crate::time::bucket::Day;
+use crate::time::bucket::{Bucket, Day};
 use crate::time::range::TimeRange;
 use crate::time::timestamp::Timestamp;
 
@@ -58,6 +58,16 @@ impl IsoWeek {
 
     pub(crate) const fn from_index(index: u32) -> Self {
         Self(index)
+    }
+
+    /// The week as the store writes it.
+    pub(crate) fn bucket(self) -> Bucket {
+        Bucket::week(self.0)
+    }
+
+    /// The days of the week.
+    pub(crate) fn days(self) -> std::ops::Range<Day> {
+        Day::of(self.start())..Day::of(self.next().start())
     }
 
     /// The number of weeks since that of 1970-01-01.

@@ -15,6 +15,7 @@ pub(crate) const FLOORS: &[&[&str]] = &[
     &["ingest", "report"],
     &["ping"],
     &["store", "upkeep"],
+    &["redis"],
     &["cli"],
 ];
 
@@ -34,6 +35,7 @@ pub(crate) const DOORS: &[(&str, &[&str])] = &[
     ("hyperloglogplus", &["src/sketch/"]),
     ("indicatif", &["src/cli/progress.rs"]),
     ("postgres", &["src/ping/sources/postgres/"]),
+    ("redis", &["src/redis/link.rs"]),
     ("rusqlite", &["src/storage/sqlite/", "src/ping/sources/sqlite.rs"]),
     ("rustix", &["src/time/", "src/cli/interrupt.rs", "src/ping/system.rs"]),
     ("sha2", &["src/ingest/source.rs", "src/ping/", "src/storage/ping.rs"]),

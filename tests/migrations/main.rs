@@ -11,7 +11,7 @@ use headcount::{
 use rusqlite::Connection;
 
 const VERSION_1: &str = include_str!("version_1.sql");
-const NEWEST: i32 = 2;
+const NEWEST: i32 = 3;
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()

@@ -102,6 +102,7 @@ pub(super) fn build(connection: &Connection, now: Timestamp) -> Result<(), Error
     connection.execute_batch("BEGIN IMMEDIATE").during("building the store")?;
     connection.execute_batch(schema::CREATE).during("creating the tables")?;
     connection.execute_batch(schema::CREATE_SINCE_2).during("creating the tables")?;
+    connection.execute_batch(schema::CREATE_SINCE_3).during("creating the tables")?;
     connection.pragma_update(None, "application_id", schema::APPLICATION_ID).during("marking the file")?;
     connection.pragma_update(None, "user_version", schema::USER_VERSION).during("marking the file")?;
     connection

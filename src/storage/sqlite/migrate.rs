@@ -13,7 +13,8 @@ struct Step {
     sql: &'static str,
 }
 
-const STEPS: &[Step] = &[Step { to: 2, sql: schema::CREATE_SINCE_2 }];
+const STEPS: &[Step] =
+    &[Step { to: 2, sql: schema::CREATE_SINCE_2 }, Step { to: 3, sql: schema::CREATE_SINCE_3 }];
 
 /// Brings the store to the current version, in one transaction: what ends in the middle leaves it as it was. Of several processes
 /// that do so at once one does it.
@@ -71,10 +72,11 @@ fn take(connection: &Connection, steps: &[Step]) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    const TO_FOUR: &[Step] = &[
+    const TO_FIVE: &[Step] = &[
         Step { to: 2, sql: schema::CREATE_SINCE_2 },
-        Step { to: 3, sql: "ALTER TABLE series ADD COLUMN unit TEXT" },
-        Step { to: 4, sql: "UPDATE series SET unit = 'events' WHERE kind = 1" },
+        Step { to: 3, sql: schema::CREATE_SINCE_3 },
+        Step { to: 4, sql: "ALTER TABLE series ADD COLUMN unit TEXT" },
+        Step { to: 5, sql: "UPDATE series SET unit = 'events' WHERE kind = 1" },
     ];
 
     /// A store of version 1, with a series.
@@ -96,9 +98,9 @@ mod tests {
         let store = old_store();
         migrate(&store, STEPS).unwrap();
         assert_eq!(version(&store).unwrap(), schema::USER_VERSION);
-        migrate(&store, TO_FOUR).unwrap();
-        migrate(&store, TO_FOUR).unwrap();
-        assert_eq!(version(&store).unwrap(), 4);
+        migrate(&store, TO_FIVE).unwrap();
+        migrate(&store, TO_FIVE).unwrap();
+        assert_eq!(version(&store).unwrap(), 5);
         assert_eq!(units(&store), [Some("events".to_owned()), None]);
     }
 
@@ -113,8 +115,8 @@ mod tests {
         assert_eq!(version(&store).unwrap(), 1);
         let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'retention'";
         assert_eq!(store.query_row(tables, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
-        migrate(&store, TO_FOUR).unwrap();
-        assert_eq!(version(&store).unwrap(), 4);
+        migrate(&store, TO_FIVE).unwrap();
+        assert_eq!(version(&store).unwrap(), 5);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The SQLite storage: one file, several processes. The only folder that speaks SQL to the store; rusqlite's door.
 
+mod arrivals;
 mod connection;
 mod copy;
 mod create;

@@ -17,10 +17,10 @@ use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::identity::Identity;
 use crate::storage::sqlite::replace::leave_log;
 use crate::storage::sqlite::schema::{kind_code, kind_of};
-use crate::storage::sqlite::{copy, marks, pings, retention};
+use crate::storage::sqlite::{arrivals, copy, marks, pings, retention};
 use crate::storage::sum::Sum;
 use crate::storage::{
-    Damage, Extent, OVERFLOW_VALUE, Reader, Series, ShowDay, ShowSketch, Sizes, Snapshot, Span,
+    Damage, Extent, OVERFLOW_VALUE, Reader, Series, ShowArrived, ShowDay, ShowSketch, Sizes, Snapshot, Span,
 };
 use crate::time::bucket::{Bucket, Day, Granularity};
 use crate::time::timestamp::Timestamp;
@@ -309,6 +309,10 @@ impl Snapshot for Moment<'_> {
         })
     }
 
+    fn arrived(&self, series: SeriesId, show: &mut ShowArrived<'_>) -> Result<(), Error> {
+        arrivals::show(self.connection, series, show)
+    }
+
     fn extent(&self) -> Result<Extent, Error> {
         let first = Granularity::Day.first().number();
         let day = |bucket: i64| u32::try_from(bucket - first).map_err(|_| damaged("a day's bucket"));
@@ -318,7 +322,8 @@ impl Snapshot for Moment<'_> {
         })?;
         let (committed, kept_from, (from, to)) = row.unwrap_or_default();
         let days = from.zip(to).map(|(from, to)| Ok((day(from)?, day(to)?))).transpose()?;
-        Ok(Extent { days, kept_from, committed_at: committed.map(Timestamp::from_unix_seconds) })
+        let arrived = arrivals::arrivals(self.connection)?;
+        Ok(Extent { days, arrived, kept_from, committed_at: committed.map(Timestamp::from_unix_seconds) })
     }
 
     fn definitions(&self) -> Result<Option<(String, String)>, Error> {

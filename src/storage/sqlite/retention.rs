@@ -250,7 +250,7 @@ fn first_day(connection: &Connection, granularity: Granularity) -> Result<Option
     let index = u32::try_from(bucket - first).map_err(|_| damaged(format_args!("the bucket {bucket}")))?;
     Ok(Some(match granularity {
         Granularity::Hour => Hour::from_index(index).day(),
-        Granularity::Day | Granularity::AllTime => Day::from_index(index),
+        Granularity::Day | Granularity::AllTime | Granularity::Week => Day::from_index(index),
     }))
 }
 

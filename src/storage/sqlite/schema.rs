@@ -5,7 +5,7 @@ use crate::definition::rule::RuleKind;
 /// `hdct`, in the header of every store file.
 pub(crate) const APPLICATION_ID: i32 = 0x6864_6374;
 /// The version of the tables below; a store of a newer one is refused before anything is written.
-pub(crate) const USER_VERSION: i32 = 2;
+pub(crate) const USER_VERSION: i32 = 3;
 /// The oldest version that is still read, and brought to the current one when it is opened for writing.
 pub(crate) const OLDEST_VERSION: i32 = 1;
 
@@ -149,6 +149,21 @@ CREATE TABLE consent (
     until          INTEGER
 ) STRICT;
 INSERT INTO consent (one) VALUES (1);
+";
+
+/// What version 3 has more. `arrived`: what came from another store as whole weeks and all time, less what was counted here of the same
+/// time. A row has a count, a sum or a sketch, as its series asks; `value` is empty but for counts by value.
+pub(crate) const CREATE_SINCE_3: &str = "
+CREATE TABLE arrived (
+    series INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
+    value  TEXT    NOT NULL,
+    count  INTEGER,
+    sum    REAL,
+    blob   BLOB,
+    PRIMARY KEY (series, bucket, value)
+) STRICT;
+CREATE INDEX arrived_bucket ON arrived (bucket);
 ";
 
 /// The code that the file has for a kind of series.

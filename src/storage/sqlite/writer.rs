@@ -15,7 +15,7 @@ use crate::storage::sqlite::replace::leave_log;
 use crate::storage::sqlite::reserve::Reserve;
 use crate::storage::sqlite::retention::Piece;
 use crate::storage::sqlite::schema::kind_code;
-use crate::storage::sqlite::{marks, migrate, pings, retention, sketches, sources, spans};
+use crate::storage::sqlite::{arrivals, marks, migrate, pings, retention, sketches, sources, spans};
 use crate::storage::sum::Sum;
 use crate::storage::{Commit, MAX_VALUES_PER_SERIES, OVERFLOW_VALUE, Pass, Recording, Writer};
 use crate::time::bucket::{Bucket, Day, Hour};
@@ -197,6 +197,9 @@ fn commit(connection: &mut Connection, batch: &Batch) -> Result<Commit, Error> {
         && !pings::apply(&transaction, step, batch.cut_at)?
     {
         return Ok(Commit::Overtaken);
+    }
+    if let Some(arrival) = &batch.arrival {
+        arrivals::put(&transaction, arrival, batch.cut_at)?;
     }
     let kept = Kept::read(&transaction)?;
     add_counts(&transaction, batch, kept)?;

@@ -121,6 +121,8 @@ impl Places {
             Granularity::AllTime => (ends(Bucket::ALL_TIME, Bucket::ALL_TIME.next()), 1),
             Granularity::Hour => (ends(first, end), Bucket::hour(self.last_hour).number()),
             Granularity::Day => (ends(first, end), Bucket::day(self.last_day).number()),
+            // They stand in a table of their own.
+            Granularity::Week => (ends(first, first), 0),
         }
     }
 

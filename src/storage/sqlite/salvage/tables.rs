@@ -5,6 +5,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use crate::definition::words::DataCategory;
 use crate::error::Error;
+use crate::sketch::Sketch;
 use crate::storage::ping::PingDigest;
 use crate::storage::salvaged::Salvage;
 use crate::storage::sqlite::failure::During;
@@ -30,7 +31,7 @@ struct Table {
     consequence: &'static str,
 }
 
-const TABLES: [Table; 10] = [
+const TABLES: [Table; 11] = [
     Table {
         name: "series",
         since: 1,
@@ -191,6 +192,25 @@ const TABLES: [Table; 10] = [
             _ => false,
         },
         consequence: "the documents of their weeks are gone, and one that was not sent yet is made anew",
+    },
+    Table {
+        name: "arrived",
+        since: 3,
+        ways: &[[
+            "SELECT series, bucket, value, count, sum, blob FROM arrived NOT INDEXED ORDER BY rowid",
+            "SELECT series, bucket, value, count, sum, blob FROM arrived NOT INDEXED ORDER BY rowid DESC",
+        ]],
+        put: "INSERT OR IGNORE INTO arrived (series, bucket, value, count, sum, blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        drop: None,
+        is_sound: |row| match row {
+            [Value::Integer(_), Value::Integer(0..), Value::Text(_), amount @ ..] => match amount {
+                [Value::Integer(0..), Value::Null, Value::Null] | [Value::Null, Value::Real(_), Value::Null] => true,
+                [Value::Null, Value::Null, Value::Blob(blob)] => Sketch::decode(blob).is_ok(),
+                _ => false,
+            },
+            _ => false,
+        },
+        consequence: "answers about weeks that were imported as such are too small until they are imported again",
     },
     Table {
         name: "consent",

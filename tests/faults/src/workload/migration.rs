@@ -67,8 +67,8 @@ fn is_old_or_new(folder: &Path, steps: usize) -> Result<(), String> {
     };
     match found().map_err(|error| error.to_string())? {
         (1, 0, 0, 0) if steps == 0 => Ok(()),
-        (2, 1, 1, 0) if steps < WRITTEN_ANEW => Ok(()),
-        (2, 1, 1, 2) if steps + 1 >= WRITTEN_ANEW => Ok(()),
+        (3, 1, 1, 0) if steps < WRITTEN_ANEW => Ok(()),
+        (3, 1, 1, 2) if steps + 1 >= WRITTEN_ANEW => Ok(()),
         found => Err(format!("after {steps} steps version, tables, rows and auto_vacuum are {found:?}")),
     }
 }
