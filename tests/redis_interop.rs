@@ -10,12 +10,9 @@
     reason = "a test stops where it is wrong, and says when it is skipped"
 )]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod common;
 
+use common::redis::Redis;
 use headcount::{Sketch, SketchKind};
 
 /// Numbers of identifiers below, around and above Redis's switch (some 1,500) and ours (3,072).
@@ -129,122 +126,4 @@ fn sketch_of(ids: impl Iterator<Item = String>) -> Sketch {
 /// The sketch with registers in place of codes.
 fn registers_of(sketch: &Sketch) -> Sketch {
     Sketch::from_redis(&sketch.to_redis()).unwrap()
-}
-
-/// A server of its own on a private socket; it ends with the test.
-struct Redis {
-    connection: BufReader<UnixStream>,
-    server: Server,
-}
-
-struct Server {
-    process: Child,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Redis {
-    /// `None`, and a line that says so, unless servers are asked for.
-    fn start() -> Option<Self> {
-        if std::env::var_os("HEADCOUNT_TEST_SERVERS").is_none_or(|value| value != "1") {
-            eprintln!("skipped: HEADCOUNT_TEST_SERVERS=1 starts a redis-server for this test");
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("r.sock");
-        let process = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
-            .arg(&socket)
-            .arg("--dir")
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server must be installed for HEADCOUNT_TEST_SERVERS=1");
-        let mut server = Server { process, _folder: folder };
-        let connection = BufReader::new(connect(&socket, &mut server.process));
-        Some(Self { connection, server })
-    }
-
-    fn add(&mut self, key: &str, ids: impl Iterator<Item = String>) {
-        // `PFADD` without identifiers makes an empty key.
-        self.command(&[b"PFADD", key.as_bytes()]);
-        let ids: Vec<_> = ids.collect();
-        for some in ids.chunks(1_000) {
-            let mut command: Vec<&[u8]> = vec![b"PFADD", key.as_bytes()];
-            command.extend(some.iter().map(|id| id.as_bytes()));
-            self.command(&command);
-        }
-    }
-
-    fn set(&mut self, key: &str, string: &[u8]) {
-        assert_eq!(self.command(&[b"SET", key.as_bytes(), string]), Reply::Line("OK".into()));
-    }
-
-    fn get(&mut self, key: &str) -> Vec<u8> {
-        match self.command(&[b"GET", key.as_bytes()]) {
-            Reply::Bytes(bytes) => bytes,
-            reply => panic!("GET {key}: {reply:?}"),
-        }
-    }
-
-    fn count(&mut self, keys: &[&str]) -> u64 {
-        let mut command: Vec<&[u8]> = vec![b"PFCOUNT"];
-        command.extend(keys.iter().map(|key| key.as_bytes()));
-        match self.command(&command) {
-            Reply::Line(number) => number.parse().unwrap(),
-            reply => panic!("PFCOUNT {keys:?}: {reply:?}"),
-        }
-    }
-
-    /// One command and its answer, in RESP.
-    fn command(&mut self, parts: &[&[u8]]) -> Reply {
-        let mut request = format!("*{}\r\n", parts.len()).into_bytes();
-        for part in parts {
-            request.extend_from_slice(format!("${}\r\n", part.len()).as_bytes());
-            request.extend_from_slice(part);
-            request.extend_from_slice(b"\r\n");
-        }
-        self.connection.get_mut().write_all(&request).unwrap();
-        let mut line = String::new();
-        self.connection.read_line(&mut line).unwrap();
-        let line = line.trim_end();
-        match line.split_at_checked(1) {
-            Some(("+" | ":", text)) => Reply::Line(text.into()),
-            Some(("$", length)) => {
-                let length: usize = length.parse().expect("the key exists");
-                let mut bytes = vec![0; length + 2];
-                self.connection.read_exact(&mut bytes).unwrap();
-                bytes.truncate(length);
-                Reply::Bytes(bytes)
-            }
-            _ => panic!("redis (process {}) answered {line:?}", self.server.process.id()),
-        }
-    }
-}
-
-#[derive(Debug, PartialEq)]
-enum Reply {
-    Line(String),
-    Bytes(Vec<u8>),
-}
-
-fn connect(socket: &Path, process: &mut Child) -> UnixStream {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        match UnixStream::connect(socket) {
-            Ok(stream) => return stream,
-            Err(error) => {
-                assert!(Instant::now() < deadline, "redis-server did not listen in 10 s: {error}");
-                assert!(process.try_wait().unwrap().is_none(), "redis-server ended at once");
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
-    }
 }

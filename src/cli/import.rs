@@ -203,7 +203,7 @@ fn again(
     Ok((!store.knows_source(&source.name)?).then_some(source))
 }
 
-fn open_store(context: &Context, output: &mut Output<'_>) -> Result<Store, Failure> {
+pub(super) fn open_store(context: &Context, output: &mut Output<'_>) -> Result<Store, Failure> {
     let mut builder =
         Store::builder(&context.store).mode(Mode::Inline).for_imports().clock(context.clock.clone());
     let definitions = context.definitions()?;

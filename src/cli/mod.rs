@@ -36,6 +36,8 @@ mod ping;
 mod problems;
 mod progress;
 mod query;
+#[cfg(feature = "redis")]
+mod redis;
 mod refusals;
 mod restore;
 mod retention;
@@ -109,6 +111,8 @@ fn execute(command: &Command, context: &Context, output: &mut Output<'_>) -> Res
         Command::Metric(MetricCommand::Get(args)) => metric::get(args, context, output),
         Command::Definitions(DefinitionsCommand::Check(args)) => definitions::check(args, context, output),
         Command::Ping(command) => ping::run(command, context, output),
+        #[cfg(feature = "redis")]
+        Command::Redis(command) => redis::run(command, context, output),
         Command::Check(args) => check::run(args, context, output),
         Command::Backup(args) => backup::run(args, context, output),
         Command::Retention(args) => retention::run(args, context, output),

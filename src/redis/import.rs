@@ -1,15 +1,17 @@
 //! Taking over what a Redis has counted.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::definition::rule::RuleKind;
 use crate::error::{Error, ErrorKind};
+use crate::redis::dump;
 use crate::redis::keys::{self, Found, Place};
 use crate::redis::mark::{Marks, is_mark};
 use crate::redis::names::{Places, RedisNames};
 use crate::redis::patience::Patient;
-use crate::redis::value::{Raw, shown};
+use crate::redis::value::{Raw, shown_key};
 use crate::storage::arrival::{Arrival, Arrived, ArrivedCell, Frame};
 use crate::store::Store;
 use crate::time::bucket::{Hour, SECONDS_PER_HOUR};
@@ -52,6 +54,7 @@ pub struct RedisImport {
     names: RedisNames,
     until: Option<Timestamp>,
     pause: Duration,
+    database: u64,
 }
 
 /// What an import has found and taken.
@@ -87,7 +90,7 @@ impl Default for RedisImport {
 impl RedisImport {
     /// An import by GitLab's names.
     pub fn new() -> Self {
-        Self { names: RedisNames::new(), until: None, pause: pause(KEYS_PER_SECOND) }
+        Self { names: RedisNames::new(), until: None, pause: pause(KEYS_PER_SECOND), database: 0 }
     }
 
     /// Keys are named so.
@@ -112,6 +115,30 @@ impl RedisImport {
     pub fn keys_per_second(mut self, keys: u32) -> Self {
         self.pause = pause(keys.max(1));
         self
+    }
+
+    /// Of a dump, takes this database; 0 unless it is said otherwise. A server's database stands in its URL.
+    pub fn database(mut self, number: u64) -> Self {
+        self.database = number;
+        self
+    }
+
+    /// Imports from a dump, as `SAVE` and `BGSAVE` write it: of Redis 2 to 7.4 and of Valkey to 8. It is read once, and taken only if
+    /// all of it is whole, its checksum included.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`]; [`ErrorKind::Redis`] for a file that is damaged or no dump; and as [`RedisImport::from_server`].
+    pub fn from_dump(&self, store: &Store, path: impl AsRef<Path>) -> Result<RedisImported, Error> {
+        let mut collecting = Collecting::begin(self, store)?;
+        let (rules, _) = store.rules();
+        let (places, now) = (&collecting.places, collecting.now);
+        let dumped = dump::read(path.as_ref(), self.database, places, rules, now, MAX_HELD_BYTES)?;
+        collecting.take_found(&dumped.found)?;
+        for (place, raw) in &dumped.values {
+            collecting.take(place, raw)?;
+        }
+        collecting.finish()
     }
 
     /// Imports from a server, or a cluster by one of its nodes. An outage of up to 30 seconds is waited for, and the scan goes on where
@@ -193,7 +220,7 @@ impl<'a> Collecting<'a> {
             ));
         }
         let unknown = found.unknown.iter().filter(|key| !is_mark(key));
-        self.imported.unknown.extend(unknown.map(|key| shown(key).trim_matches('`').to_owned()));
+        self.imported.unknown.extend(unknown.map(|key| shown_key(key)));
         Ok(())
     }
 

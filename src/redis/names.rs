@@ -153,7 +153,10 @@ impl Places {
     pub(super) fn of(names: &RedisNames, rules: &[Rule]) -> Self {
         let (mut of_weeks, mut of_all_time) = (HashMap::new(), HashMap::new());
         for (place, rule) in rules.iter().enumerate() {
-            of_all_time.entry(names.key(rule, Frame::AllTime)).or_insert(place);
+            // GitLab has no distinct ones of all time.
+            if rule.kind() != RuleKind::Unique {
+                of_all_time.entry(names.key(rule, Frame::AllTime)).or_insert(place);
+            }
             of_weeks.entry(names.base(rule, Frame::Week(IsoWeek::from_index(0)))).or_insert(place);
         }
         Self { of_weeks, of_all_time }
@@ -234,7 +237,9 @@ mod tests {
         let weeks = ["2020-W53", "2024-W01", "2024-W20"].map(|week| IsoWeek::parse(week).unwrap());
         for (place, rule) in rules.iter().enumerate() {
             for frame in weeks.map(Frame::Week).into_iter().chain([Frame::AllTime]) {
-                assert_eq!(places.find(&names.key(rule, frame)), Some((place, frame)), "{rule:?}");
+                let is_none = rule.kind() == RuleKind::Unique && frame == Frame::AllTime;
+                let expected = (!is_none).then_some((place, frame));
+                assert_eq!(places.find(&names.key(rule, frame)), expected, "{rule:?}");
             }
         }
         for unknown in [

@@ -108,6 +108,11 @@ fn per_value(fields: &[(Vec<u8>, Vec<u8>)]) -> Result<Vec<(String, u64)>, String
         .collect()
 }
 
+/// A key as text, whatever bytes it has.
+pub(super) fn shown_key(key: &[u8]) -> String {
+    std::str::from_utf8(key).map_or_else(|_| key.escape_ascii().to_string(), str::to_owned)
+}
+
 /// Some of what was found, for a message.
 pub(super) fn shown(bytes: &[u8]) -> String {
     const MOST: usize = 40;

@@ -11,7 +11,7 @@ use crate::redis::keys::{self, Place};
 use crate::redis::mark::is_mark;
 use crate::redis::names::{Places, RedisNames};
 use crate::redis::patience::Patient;
-use crate::redis::value::{Raw, shown};
+use crate::redis::value::{Raw, shown, shown_key};
 use crate::report::evaluate::Amount;
 use crate::report::reader::Reader;
 use crate::sketch::Sketch;
@@ -101,7 +101,7 @@ impl RedisVerify {
         let found = keys::find(&mut server, &places, &holdings.rules, Duration::ZERO, &mut |_| {})?;
         let unknown = found.unknown.iter().filter(|key| !is_mark(key));
         let mut verified = RedisVerified {
-            unknown: unknown.map(|key| shown(key).trim_matches('`').to_owned()).collect(),
+            unknown: unknown.map(|key| shown_key(key)).collect(),
             left_out: holdings.left_out,
             ..RedisVerified::default()
         };

@@ -27,6 +27,7 @@ pub(crate) const DOORS: &[(&str, &[&str])] = &[
     ("chrono", &["src/time/"]),
     ("clap", &["src/cli/"]),
     ("clap_complete", &["src/cli/"]),
+    ("crc", &["src/redis/rdb/input.rs"]),
     ("crc32c", &["src/sketch/"]),
     ("crossbeam_channel", &["src/sync.rs"]),
     ("flate2", &["src/cli/"]),

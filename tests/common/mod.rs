@@ -9,6 +9,7 @@
 
 pub(crate) mod child;
 pub(crate) mod figures;
+pub(crate) mod redis;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -210,3 +210,42 @@ Examples:
   {program} completions bash > ~/.local/share/bash-completion/completions/{program}
   {program} completions zsh > ~/.zfunc/_{program}
   {program} completions fish > ~/.config/fish/completions/{program}.fish";
+
+#[cfg(feature = "redis")]
+pub(super) const REDIS_IMPORT_HELP: &str = "\
+Counts come exact, distinct ones register by register. Keys are read with SCAN, and stay as they are. All of it is imported or nothing; \
+the same import again changes nothing. Keys that no definition explains are listed, and nothing is taken of them. Values of weeks \
+stand for the whole week: an answer that cuts such a week lacks it, and is partial.
+
+Where the store has counted the same week itself, --until says when Redis ended: what the store counted before it is the same events, and \
+counts once.
+
+Examples:
+  {program} redis import --definitions config --url redis://localhost:6379/0
+  {program} redis import --definitions config --rdb /var/lib/redis/dump.rdb
+  {program} redis import --url-env REDIS_URL --until now";
+
+#[cfg(feature = "redis")]
+pub(super) const REDIS_EXPORT_HELP: &str = "\
+Keys of all time, and of the last six weeks with the expiry that GitLab gives them. Few distinct ones are exact in the store, and come \
+out with the error of registers, 0.81 %. An export can be repeated: it brings the difference. Nothing is written where keys \
+stand that are not from this store.
+
+Examples:
+  {program} redis export --url redis://localhost:6379/0
+  {program} redis export --resp usage.resp && redis-cli --pipe < usage.resp";
+
+#[cfg(feature = "redis")]
+pub(super) const REDIS_VERIFY_HELP: &str = "\
+Counts, values and registers must be equal, sums to nine digits. Exits with 1 if something differs.
+
+Example:
+  {program} redis verify --url redis://localhost:6379/0";
+
+#[cfg(feature = "redis")]
+pub(super) const REDIS_MIRROR_HELP: &str = "\
+Brings what each flush adds, until SIGINT or SIGTERM, and then once more. Programs do not wait for it: when Redis is away it waits, and \
+brings the difference afterwards. To move: mirror, verify for some weeks, let programs count in Redis, and end the mirror.
+
+Example:
+  {program} redis mirror --url redis://localhost:6379/0";

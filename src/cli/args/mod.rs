@@ -2,6 +2,8 @@
 
 mod help;
 mod ping;
+#[cfg(feature = "redis")]
+mod redis;
 mod retention;
 mod values;
 
@@ -26,6 +28,10 @@ pub(super) use ping::{
 };
 #[cfg(feature = "upload")]
 pub(super) use ping::{PingSendArgs, UploadArgs};
+#[cfg(feature = "redis")]
+pub(super) use redis::{
+    NamesArgs, RedisCommand, RedisExportArgs, RedisImportArgs, RedisMirrorArgs, RedisVerifyArgs, Until,
+};
 pub(super) use retention::{Limit, RetentionArgs};
 pub(super) use values::Earlier;
 use values::{parse_days, parse_earlier, parse_filter, parse_time};
@@ -80,6 +86,10 @@ pub(super) enum Command {
     /// The weekly report of all metrics: shows, makes, keeps and compares it
     #[command(subcommand)]
     Ping(PingCommand),
+    /// Comes from a Redis with GitLab's counters, and goes back to one
+    #[cfg(feature = "redis")]
+    #[command(subcommand)]
+    Redis(RedisCommand),
     /// Looks for damage: structure, checksums, and the laws that all numbers obey
     #[command(after_help = CHECK_HELP)]
     Check(StoreCheckArgs),

@@ -38,6 +38,10 @@ const SELECT_SUM: &str = "SELECT sum, carry, saturated FROM sums WHERE bucket = 
 const SELECT_VALUE: &str = "SELECT cell.count FROM per_value AS cell JOIN value_names AS name
      ON name.series = cell.series AND name.value = cell.value
      WHERE cell.bucket = ?1 AND cell.series = ?2 AND name.text = ?3";
+const SELECT_VALUES: &str = "SELECT 1 FROM per_value WHERE bucket = ?1 AND series = ?2 LIMIT 1";
+/// The series that counts the event of another: in keys every `-` of a name is escaped.
+const SELECT_TOTAL: &str = "SELECT total.id FROM series JOIN series AS total
+     ON total.key = substr(series.key, 1, instr(series.key, '-') - 1) AND total.kind = 1 WHERE series.id = ?1";
 const LAST_DAY: &str = "SELECT max(bucket) FROM counts WHERE bucket >= ?1 AND bucket < ?2";
 const SELECT: &str = "SELECT bucket, kind, value, count, sum, blob
      FROM arrived JOIN series ON series.id = arrived.series WHERE arrived.series = ?1 ORDER BY bucket, value";
@@ -105,6 +109,7 @@ fn put_cell(own: &Own<'_>, cell: &ArrivedCell, may_overlap: bool) -> Result<(), 
             execute(own.transaction, PUT_SKETCH, params![series, bucket, united.encode()])
         }
         Arrived::PerValue(values) => {
+            let own = own.by_days(cell)?;
             for (value, count) in values {
                 let here = own.value(cell.series, cell.frame, value)?;
                 refuse_overlap(here > 0)?;
@@ -136,6 +141,26 @@ struct Own<'a> {
 }
 
 impl Own<'_> {
+    /// For values, which are kept by the day: until the end of the day, where nothing was counted between.
+    fn by_days(&self, cell: &ArrivedCell) -> Result<Self, Error> {
+        let day = Day::of(self.until.plus_seconds(-1));
+        let midnight = day.next().start();
+        if self.until == midnight {
+            return Ok(Self { ..*self });
+        }
+        let total = self.one(SELECT_TOTAL, params![cell.series.0], |row| row.get(0).map(SeriesId))?;
+        let has_values =
+            self.one(SELECT_VALUES, params![Bucket::day(day).number(), cell.series.0], |_| Ok(()))?.is_some();
+        if let (Some(total), true) = (total, has_values) {
+            for bucket in self.buckets(self.until..midnight)? {
+                if self.one(SELECT_COUNT, params![bucket.number(), total.0], |_| Ok(()))?.is_some() {
+                    return Err(self.refuse(cell, &format!("cannot be told apart: values are kept by the day, and events came here after {} on that day; import when the other store ends, or name a midnight", self.until)));
+                }
+            }
+        }
+        Ok(Self { until: midnight, ..*self })
+    }
+
     fn count(&self, series: SeriesId, frame: Frame) -> Result<u64, Error> {
         self.fold(frame, 0, u64::saturating_add, u64::saturating_sub, |bucket| {
             let row =

@@ -1,0 +1,36 @@
+//! `headcount redis mirror`.
+
+use std::time::Duration;
+
+use crate::cli::args::RedisMirrorArgs;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::output::{Failure, Output};
+use crate::cli::{Context, text};
+use crate::{RedisMirror, RedisMirrorStep};
+
+pub(super) fn run(args: &RedisMirrorArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
+    let every = Duration::from_secs(u64::from(args.every));
+    let mut mirror = RedisMirror::new().names(super::names(&args.names)?).every(every);
+    if args.overwrite {
+        mirror = mirror.overwrite();
+    }
+    let url = super::url(args.server.url.as_ref(), args.server.url_env.as_ref())?;
+    let reader = context.reader()?;
+    let interrupt = Interrupt::listen().map_err(|error| Failure::io(format!("no signals: {error}")))?;
+    let mut is_away = false;
+    mirror.run(&reader, &url, interrupt.flag(), &mut |step| match step {
+        RedisMirrorStep::Written { keys } => {
+            if std::mem::take(&mut is_away) {
+                output.note(format_args!("{}: in step again", context.now()));
+            }
+            output.note(format_args!("{}: {} brought up", context.now(), text::plural(keys, "key", "keys")));
+        }
+        // Once an outage: it is tried again by itself.
+        RedisMirrorStep::Failed { error, .. } if !is_away => {
+            is_away = true;
+            output.note(format_args!("{}: {error}; trying again until it works", context.now()));
+        }
+        _ => {}
+    })?;
+    Ok(())
+}
