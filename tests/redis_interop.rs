@@ -10,10 +10,11 @@
     reason = "a test stops where it is wrong, and says when it is skipped"
 )]
 
-mod common;
+#[path = "common/redis.rs"]
+mod server;
 
-use common::redis::Redis;
 use headcount::{Sketch, SketchKind};
+use server::Redis;
 
 /// Numbers of identifiers below, around and above Redis's switch (some 1,500) and ours (3,072).
 const SIZES: [u64; 14] =

@@ -8,7 +8,7 @@ use crate::definition::rule::Rule;
 use crate::error::{Error, ErrorKind, plain};
 use crate::redis::keys::{Found, Place};
 use crate::redis::names::{Places, is_tagged};
-use crate::redis::rdb::{self, Value};
+use crate::redis::rdb::{self, Checksum, Value};
 use crate::redis::value::{Raw, limit};
 use crate::time::timestamp::Timestamp;
 
@@ -17,6 +17,7 @@ use crate::time::timestamp::Timestamp;
 pub(super) struct Dumped {
     pub(super) found: Found,
     pub(super) values: Vec<(Place, Raw)>,
+    pub(super) doubts: Vec<String>,
 }
 
 /// Reads all of it: what it has is good only then. Keys that have expired are none.
@@ -79,7 +80,17 @@ pub(super) fn read(
         dumped.values.push((place.clone(), raw));
         Ok(())
     };
-    rdb::read(file, &mut is_wanted, &mut show).map_err(failed)?;
+    let summary = rdb::read(file, &mut is_wanted, &mut show).map_err(failed)?;
+    if summary.checksum == Checksum::SwitchedOff {
+        dumped
+            .doubts
+            .push("the dump has no checksum, so that damage may go unseen (rdbchecksum no)".to_owned());
+    }
+    if summary.is_base_of_aof {
+        dumped.doubts.push(
+            "the dump begins an append-only file: what was counted later stands in other files".to_owned(),
+        );
+    }
     if dumped.values.is_empty()
         && let Some((of, keys)) = elsewhere.into_iter().max_by_key(|(_, keys)| *keys)
     {

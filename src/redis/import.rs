@@ -79,6 +79,8 @@ pub struct RedisImported {
     pub unknown: Vec<String>,
     /// How often the connection broke off and was taken up again.
     pub reconnections: u64,
+    /// Why a dump may not be all that its Redis had, or not be whole although it can be read.
+    pub doubts: Vec<String>,
 }
 
 impl Default for RedisImport {
@@ -135,6 +137,7 @@ impl RedisImport {
         let (places, now) = (&collecting.places, collecting.now);
         let dumped = dump::read(path.as_ref(), self.database, places, rules, now, MAX_HELD_BYTES)?;
         collecting.take_found(&dumped.found)?;
+        collecting.imported.doubts = dumped.doubts;
         for (place, raw) in &dumped.values {
             collecting.take(place, raw)?;
         }

@@ -121,7 +121,7 @@ fn read_page<'a>(server: &mut Patient, page: &'a [Place]) -> Result<Vec<(&'a Pla
             Reply::Bytes(name) if name == type_of(place.kind).as_bytes() => fitting.push(place),
             // What it holds is of no use, and may be huge.
             Reply::Bytes(name) => {
-                values.push((place, Raw::Other(String::from_utf8_lossy(&name).into_owned())))
+                values.push((place, Raw::Other(String::from_utf8_lossy(&name).into_owned())));
             }
             _ => return Err(strange(server, &place.key)),
         }

@@ -13,6 +13,9 @@ use crate::redis::patience::Patient;
 use crate::report::reader::Reader;
 use crate::time::timestamp::Timestamp;
 
+/// When the store was committed last, and its ledger.
+type State = (Option<Timestamp>, Vec<(String, String, u64)>);
+
 /// How often the store is looked at, unless it is said otherwise.
 const EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked whether to stop.
@@ -181,7 +184,7 @@ impl RedisMirror {
     }
 
     /// Changes with every flush.
-    fn state(&self, reader: &Reader) -> Result<(Option<Timestamp>, Vec<(String, String, u64)>), Error> {
+    fn state(&self, reader: &Reader) -> Result<State, Error> {
         reader.read(|snapshot| Ok((snapshot.extent()?.committed_at, snapshot.ledger()?)))
     }
 

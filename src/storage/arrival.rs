@@ -37,6 +37,7 @@ pub(crate) struct Arrivals {
 
 /// How much arrives.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "nothing else arrives"))]
 pub(crate) enum Arrived {
     Count(u64),
     Sum(f64),

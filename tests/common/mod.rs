@@ -9,7 +9,6 @@
 
 pub(crate) mod child;
 pub(crate) mod figures;
-pub(crate) mod redis;
 
 use std::collections::BTreeMap;
 use std::path::Path;

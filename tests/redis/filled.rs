@@ -8,7 +8,7 @@ use headcount::{
 };
 
 use crate::common::Chance;
-use crate::common::redis::{Cluster, Redis};
+use crate::server::{Cluster, Redis};
 
 /// Monday of the running week; all is counted by days from it.
 const MONDAY: &str = "2024-12-30";

@@ -7,7 +7,7 @@ use headcount::{
     Sketch, Store, Timestamp,
 };
 
-use crate::common::redis::Redis;
+use crate::server::Redis;
 
 const WEEK: &str = "2026-47";
 
@@ -87,7 +87,7 @@ fn values_that_are_not_what_their_key_says_are_refused_and_nothing_is_imported()
         (&count, b"1.5".to_vec(), "no count"),
         (&count, b"9223372036854775808".to_vec(), "no count"),
         (&count, b"12\n".to_vec(), "no count"),
-        (&count, long.clone().into_bytes(), "at most 400 are read"),
+        (&count, long.into_bytes(), "at most 400 are read"),
         (&count, b"\xff\xfe".to_vec(), "no count"),
         (&sum, b"inf".to_vec(), "no finite number"),
         (&sum, b"nan".to_vec(), "no finite number"),
@@ -111,21 +111,27 @@ fn values_that_are_not_what_their_key_says_are_refused_and_nothing_is_imported()
         (&values, b"3".to_vec(), "is of the type string"),
     ];
     let commands: Vec<(Vec<Vec<u8>>, &str)> = [
-        (vec![b"LPUSH".to_vec(), count.clone().into(), b"3".to_vec()], "is of the type list"),
-        (vec![b"SADD".to_vec(), sum.clone().into(), b"3".to_vec()], "is of the type set"),
-        (vec![b"ZADD".to_vec(), sketch.clone().into(), b"1".to_vec(), b"a".to_vec()], "is of the type zset"),
+        (vec![b"LPUSH".to_vec(), count.as_bytes().to_vec(), b"3".to_vec()], "is of the type list"),
+        (vec![b"SADD".to_vec(), sum.as_bytes().to_vec(), b"3".to_vec()], "is of the type set"),
         (
-            vec![b"XADD".to_vec(), values.clone().into(), b"*".to_vec(), b"a".to_vec(), b"1".to_vec()],
+            vec![b"ZADD".to_vec(), sketch.as_bytes().to_vec(), b"1".to_vec(), b"a".to_vec()],
+            "is of the type zset",
+        ),
+        (
+            vec![b"XADD".to_vec(), values.as_bytes().to_vec(), b"*".to_vec(), b"a".to_vec(), b"1".to_vec()],
             "is of the type stream",
         ),
-        (vec![b"HSET".to_vec(), count.clone().into(), b"a".to_vec(), b"1".to_vec()], "is of the type hash"),
-        (vec![b"HSET".to_vec(), values.clone().into(), b"web".to_vec(), b"many".to_vec()], "no count"),
-        (vec![b"HSET".to_vec(), values.clone().into(), b"web".to_vec(), b"-1".to_vec()], "below zero"),
-        (vec![b"HSET".to_vec(), values.clone().into(), b"".to_vec(), b"1".to_vec()], "no text"),
-        (vec![b"HSET".to_vec(), values.clone().into(), b"\xff".to_vec(), b"1".to_vec()], "no text"),
-        (vec![b"HSET".to_vec(), values.clone().into(), vec![b'x'; 2_000], b"1".to_vec()], "no text"),
         (
-            [b"HSET".to_vec(), values.clone().into()]
+            vec![b"HSET".to_vec(), count.as_bytes().to_vec(), b"a".to_vec(), b"1".to_vec()],
+            "is of the type hash",
+        ),
+        (vec![b"HSET".to_vec(), values.as_bytes().to_vec(), b"web".to_vec(), b"many".to_vec()], "no count"),
+        (vec![b"HSET".to_vec(), values.as_bytes().to_vec(), b"web".to_vec(), b"-1".to_vec()], "below zero"),
+        (vec![b"HSET".to_vec(), values.as_bytes().to_vec(), b"".to_vec(), b"1".to_vec()], "no text"),
+        (vec![b"HSET".to_vec(), values.as_bytes().to_vec(), b"\xff".to_vec(), b"1".to_vec()], "no text"),
+        (vec![b"HSET".to_vec(), values.as_bytes().to_vec(), vec![b'x'; 2_000], b"1".to_vec()], "no text"),
+        (
+            [b"HSET".to_vec(), values.as_bytes().to_vec()]
                 .into_iter()
                 .chain((0..70_000).flat_map(|field| [field.to_string().into_bytes(), b"1".to_vec()]))
                 .collect(),
@@ -200,7 +206,7 @@ fn damaged_dumps_are_refused_and_nothing_is_imported() {
         bytes[at] ^= 0x10;
         refuse(&bytes, &format!("byte {at}"));
     }
-    let mut longer = whole.clone();
+    let mut longer = whole;
     longer.extend(b"*1\r\n");
     refuse(&longer, "more behind the end");
     refuse(b"SQLite format 3\0", "another file");

@@ -12,7 +12,7 @@ use headcount::{
 use crate::common::Chance;
 use crate::common::child::{Child, say};
 use crate::common::figures::{figure, seed};
-use crate::common::redis::Redis;
+use crate::server::Redis;
 
 const EVENTS: u32 = 40;
 const PLACE: &str = "HEADCOUNT_TEST_PLACE";
@@ -86,7 +86,7 @@ fn kill_until_done(role: &str, place: &Path, url: &str, chance: &mut Chance, kil
     for _ in 0..kills {
         let mut child = child(role, place, url);
         child.wait_for("ready");
-        std::thread::sleep(Duration::from_micros(chance.below(40_000)));
+        std::thread::sleep(Duration::from_micros(chance.below(250_000)));
         cut += u64::from(child.kill().next("done").is_none());
     }
     let mut last = child(role, place, url);

@@ -5,7 +5,7 @@ use headcount::{
     Store, Timestamp,
 };
 
-use crate::common::redis::Redis;
+use crate::server::Redis;
 
 const EVENTS: &str = "action: i_quickactions_assign\nidentifiers: [user]\n";
 const USERS: &str = "key_path: users_weekly\ndata_source: redis_hll\ntime_frame: 7d\noptions:\n  events: [i_quickactions_assign]\n";
@@ -66,7 +66,7 @@ fn older_names_are_read_and_written() {
     RedisExport::new().names(names.clone()).to_server(store.reader(), &to.url()).unwrap();
     for (key, count) in [("USAGE_I_QUICKACTIONS_ASSIGN", "40"), ("USAGE_PUSHES", "11")] {
         assert_eq!(to.text(key).as_deref(), Some(count), "{key}");
-        assert_eq!(to.ok(&["TTL", key]), crate::common::redis::Reply::Line("-1".into()));
+        assert_eq!(to.ok(&["TTL", key]), crate::server::Reply::Line("-1".into()));
     }
     let verified = RedisVerify::new().names(names).server(store.reader(), &to.url()).unwrap();
     assert!(

@@ -12,6 +12,8 @@
     reason = "a test stops where it is wrong, and says when it is skipped"
 )]
 
+#[cfg(feature = "cli")]
+mod command_line;
 #[path = "../common/mod.rs"]
 mod common;
 mod filled;
@@ -19,6 +21,8 @@ mod hostile;
 mod interrupted;
 mod legacy;
 mod seam;
+#[path = "../common/redis.rs"]
+mod server;
 mod there_and_back;
 
 /// What this program does as another process.

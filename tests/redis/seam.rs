@@ -5,7 +5,7 @@ use headcount::{
     TimeRange, Timestamp, Unit,
 };
 
-use crate::common::redis::Redis;
+use crate::server::Redis;
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()

@@ -8,7 +8,7 @@ use headcount::{
 };
 
 use crate::common::Chance;
-use crate::common::redis::{Cluster, Redis};
+use crate::server::{Cluster, Redis};
 
 const EVENTS: u64 = 100;
 const WEEKS: u32 = 6;

@@ -19,6 +19,7 @@ struct Document<'a> {
     last_week: Option<String>,
     unknown: &'a [String],
     reconnections: u64,
+    doubts: &'a [String],
 }
 
 pub(super) fn run(args: &RedisImportArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -62,6 +63,7 @@ fn document(imported: &RedisImported) -> Document<'_> {
         last_week: imported.weeks.map(|(_, last)| last.to_string()),
         unknown: &imported.unknown,
         reconnections: imported.reconnections,
+        doubts: &imported.doubts,
     }
 }
 
@@ -80,6 +82,9 @@ fn tell(imported: &RedisImported, output: &mut Output<'_>) {
         let weeks =
             imported.weeks.map(|(first, last)| format!(", weeks {first} to {last}")).unwrap_or_default();
         output.line(format_args!("imported {}{weeks}", kinds.join(", ")));
+    }
+    for doubt in &imported.doubts {
+        output.note(doubt);
     }
     let unknown = imported.unknown.iter().map(String::as_str);
     super::note_keys("no definition explains these keys, and nothing was taken of them", unknown, output);

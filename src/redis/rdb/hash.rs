@@ -107,7 +107,8 @@ impl Fields {
             return Err(refused(self.at, what, REMOVE_LONG));
         }
         self.all.push(Field { name, value, expires_at_ms });
-        Ok(())
+        // Now and then, as a name that is repeated may take next to nothing of the file, and all this memory.
+        if self.all.len().is_power_of_two() { self.check_names() } else { Ok(()) }
     }
 
     fn unpack<'a>(
@@ -143,11 +144,16 @@ impl Fields {
         if self.all.is_empty() {
             return Err(damaged(self.at, "the hash is empty, which no hash of Redis is"));
         }
+        self.check_names()?;
+        Ok(self.all)
+    }
+
+    fn check_names(&self) -> Result<(), Error> {
         let mut names: Vec<&[u8]> = self.all.iter().map(|field| field.name.as_slice()).collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| matches!(pair, [one, next] if one == next)) {
             return Err(damaged(self.at, "a field is there twice"));
         }
-        Ok(self.all)
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ pub(super) const FIRST_MODULE: u8 = 6;
 pub(super) enum Kind {
     Text,
     Hash(HashForm),
-    /// Never handed over; with the name that `TYPE` returns.
+    /// Never handed over; with the name that `TYPE` returns, but for modules.
     Other(&'static str, Layout),
 }
 

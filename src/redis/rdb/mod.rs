@@ -12,6 +12,8 @@ mod listpack;
 mod lzf;
 mod packed;
 mod skip;
+#[cfg(test)]
+mod tests;
 mod text;
 mod ziplist;
 mod zipmap;
@@ -72,7 +74,7 @@ pub(crate) enum Value {
     Text(Vec<u8>),
     /// A hash in the order of the file; no field is there twice.
     Hash(Vec<Field>),
-    /// The name of another type, as `TYPE` returns it; the value was passed over.
+    /// The name of another type, as `TYPE` returns it, or `module`; the value was passed over.
     Other(&'static str),
 }
 
@@ -279,7 +281,9 @@ fn value(input: &mut Input, kind: Kind) -> Result<Value, Error> {
 fn note(input: &mut Input, summary: &mut Summary) -> Result<(), Error> {
     let (mut name, mut value) = (Vec::new(), Vec::new());
     text::take(input, MAX_NOTE_BYTES, &mut name)?;
-    text::take(input, MAX_NOTE_BYTES, &mut value)?;
+    if let Taken::PassedOver { .. } = text::take(input, MAX_NOTE_BYTES, &mut value)? {
+        return Ok(());
+    }
     let value = String::from_utf8_lossy(&value);
     match name.as_slice() {
         b"redis-ver" | b"valkey-ver" => summary.server = Some(value.into_owned()),

@@ -87,6 +87,7 @@ impl<'a> Checking<'a> {
             from = day.next();
         }
         self.check_all_time()?;
+        self.check_arrived()?;
         self.tell_strays();
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Checking a store: its structure, its checksums, and the laws that its numbers obey.
 
 mod all_time;
+mod arrived;
 mod days;
 mod parts;
 mod series;
