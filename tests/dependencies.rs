@@ -27,6 +27,7 @@ const OF_THE_NETWORK: &[&str] = &[
     "openssl",
     "openssl-sys",
     "quinn",
+    "redis",
     "reqwest",
     "ring",
     "rustls",

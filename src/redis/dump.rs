@@ -35,7 +35,7 @@ pub(super) fn read(
     })?;
     let mut elsewhere = BTreeMap::<u64, u64>::new();
     let mut is_wanted = |of: u64, key: &[u8]| {
-        let is_named = std::str::from_utf8(key).is_ok_and(|key| is_tagged(key) || places.find(key).is_some());
+        let is_named = is_tagged(key) || std::str::from_utf8(key).is_ok_and(|key| places.find(key).is_some());
         if is_named && of != database {
             *elsewhere.entry(of).or_default() += 1;
         }

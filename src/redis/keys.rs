@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::definition::rule::{Rule, RuleKind};
 use crate::error::{Error, ErrorKind};
 use crate::redis::link::Reply;
-use crate::redis::names::{Places, SLOTS};
+use crate::redis::names::{ANY_SLOT, Places, SLOTS, is_tagged};
 use crate::redis::patience::Patient;
 use crate::redis::value::{Raw, limit, type_of};
 use crate::storage::arrival::Frame;
@@ -69,11 +69,13 @@ pub(super) fn find(
     told: &mut dyn FnMut(usize),
 ) -> Result<Found, Error> {
     let mut found = Found::default();
-    for prefix in SLOTS {
+    // On one node a scan passes all keys, whatever it looks for: one for all prefixes is enough.
+    let patterns: &[&str] = if server.call(|link| Ok(link.is_cluster()))? { &SLOTS } else { &[ANY_SLOT] };
+    for pattern in patterns {
         let mut cursor = 0;
         loop {
-            let (next, keys) = server.call(|link| link.scan(cursor, prefix))?;
-            for key in keys {
+            let (next, keys) = server.call(|link| link.scan(cursor, pattern))?;
+            for key in keys.into_iter().filter(|key| is_tagged(key)) {
                 found.take(key, places, rules)?;
             }
             told(found.known.len() + found.unknown.len());

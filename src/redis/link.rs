@@ -100,6 +100,10 @@ impl Link {
         Ok(Self { address: address.clone(), line })
     }
 
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.line, Line::Cluster(_))
+    }
+
     pub(super) fn call(&mut self, words: &Words<'_>) -> Result<Reply, Error> {
         let command = command(words);
         let answer = match &mut self.line {
@@ -137,7 +141,8 @@ impl Link {
         answers.into_iter().map(|value| self.reply(value)).collect()
     }
 
-    /// A step of a scan over the keys that begin with `prefix`, on the node that has this prefix's slot: the next cursor, and keys.
+    /// A step of a scan over the keys that begin with `prefix`: the next cursor, and keys. In a cluster it is that of the node which has
+    /// the prefix's slot.
     pub(super) fn scan(&mut self, cursor: u64, prefix: &str) -> Result<(u64, Vec<Vec<u8>>), Error> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(format!("{prefix}*")).arg("COUNT").arg(SCAN_COUNT);

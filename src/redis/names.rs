@@ -14,13 +14,16 @@ use crate::time::week::IsoWeek;
 
 /// What stands before the path of a key: as a hash tag it keeps all keys of one kind in one slot of a cluster.
 pub(super) const SLOTS: [&str; 3] = ["{event_counters}_", "{event_sums}_", "{hll_counters}_"];
+/// A pattern that all of them match.
+pub(super) const ANY_SLOT: &str = "{*s}_";
 /// The form of `-2024-20`, the week at the end of a key.
 const WEEK_BYTES: usize = 8;
 
 /// How GitLab names keys in Redis, but for those that have kept an older name.
 ///
 /// A key is `{event_counters}_`, `{event_sums}_` or `{hll_counters}_`, the path of the rule
-/// (`event[-operator:op][-filter:[k:v,...]][-identifier]`), and for a week `-2024-20`, the year and number of the ISO week. Metrics
+/// (`event[-operator:op][-filter:[k:v,...]][-identifier]`), and for a week `-2024-20`, the year and number of the ISO week.
+/// Nothing is escaped; numbers in filters are the shortest decimal that reads back, so that 60.0 is `60`. Metrics
 /// that GitLab still defines by `data_source: redis_hll` and `redis` have `{hll_counters}_<event>-2024-20` and `USAGE_<PREFIX>_<EVENT>`.
 ///
 /// ```
@@ -175,13 +178,13 @@ impl Places {
 
     /// The keys that no slot leads to: older names.
     pub(super) fn untagged(&self) -> impl Iterator<Item = &str> {
-        self.of_all_time.keys().map(String::as_str).filter(|key| !is_tagged(key))
+        self.of_all_time.keys().map(String::as_str).filter(|key| !is_tagged(key.as_bytes()))
     }
 }
 
 /// Whether a key has the form of GitLab's.
-pub(super) fn is_tagged(key: &str) -> bool {
-    SLOTS.iter().any(|slot| key.starts_with(slot))
+pub(super) fn is_tagged(key: &[u8]) -> bool {
+    SLOTS.iter().any(|slot| key.starts_with(slot.as_bytes()))
 }
 
 #[cfg(test)]

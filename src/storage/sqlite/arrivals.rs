@@ -93,7 +93,11 @@ fn put_cell(own: &Own<'_>, cell: &ArrivedCell, may_overlap: bool) -> Result<(), 
         Arrived::Sum(sum) => {
             let here = own.sum(cell.series, cell.frame)?;
             refuse_overlap(here != Sum::default())?;
-            execute(own.transaction, PUT_SUM, params![series, bucket, sum - here.value()])
+            execute(
+                own.transaction,
+                PUT_SUM,
+                params![series, bucket, (sum - here.value()).clamp(f64::MIN, f64::MAX)],
+            )
         }
         Arrived::Unique(string) => {
             let mut united = Sketch::from_redis(string)?;
