@@ -51,6 +51,38 @@ impl KeptPing {
     }
 }
 
+/// How the ping of a week stands, without its document.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// # use headcount::{Definitions, EventDefinition, Store};
+/// # let definitions = Definitions::new().event(EventDefinition::new("page_viewed"))?;
+/// # let store = Store::builder_in_memory().definitions(definitions).open()?;
+/// let made = store.ping().generate()?;
+/// for week in store.ping().weeks()? {
+///     println!("{}: {} bytes, {}", week.week, week.bytes, week.delivery.outcome.as_str());
+/// }
+/// assert_eq!(store.ping().weeks()?[0].digest, made.digest);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeptWeek {
+    /// The week in which it was due, or made.
+    pub week: IsoWeek,
+    /// When the values were begun to be computed.
+    pub recorded_at: Timestamp,
+    /// The size of the document.
+    pub bytes: u64,
+    /// SHA-256 of the document, as it was kept.
+    pub digest: PingDigest,
+    /// Whether a limit in time, or a source that failed, left something out.
+    pub is_partial: bool,
+    /// What became of it; without the response, which [`KeptPing`] has.
+    pub delivery: Delivery,
+}
+
 /// SHA-256 of a document; written as 64 hexadecimal digits.
 ///
 /// ```

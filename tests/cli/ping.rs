@@ -139,3 +139,44 @@ fn what_became_of_each_metric_is_shown_the_ones_without_a_value_first() {
     assert!(first_value >= 2 && outcomes[first_value..].iter().all(|outcome| *outcome == "value"), "{shown}");
     assert!(shown.contains("settings.colour") && shown.contains("`system`"), "{shown}");
 }
+
+const LARGE_PINGS: usize = 150;
+const LARGE_BYTES: usize = 1_000_000;
+/// Of address space: two documents and what is said of them fit in, and not all that are kept.
+const MEMORY_KIB: usize = 100_000;
+
+/// All of them have 150 MB; a digest that does not fit makes each be read when it is to be sent.
+#[test]
+fn documents_are_read_one_by_one_and_only_where_they_are_needed() {
+    let bench = bench();
+    bench.run(&["ping", "consent", "--send-to", "http://127.0.0.1:9/"]);
+    bench.run(&["ping", "generate"]);
+    let store = rusqlite::Connection::open(bench.path("headcount.db")).unwrap();
+    let copies = format!(
+        "WITH RECURSIVE weeks (ago) AS (SELECT 1 UNION ALL SELECT ago + 1 FROM weeks WHERE ago < {LARGE_PINGS})
+         INSERT INTO pings SELECT week - ago, recorded, '{{\"a\": \"' || printf('%.*c', {LARGE_BYTES}, 'x') || '\"}}', beside,
+             digest, partial, outcome, attempts, tried, next, status, response FROM pings, weeks"
+    );
+    assert_eq!(store.execute(&copies, []).unwrap(), LARGE_PINGS);
+    store.execute("DELETE FROM pings WHERE week = (SELECT max(week) FROM pings)", []).unwrap();
+    drop(store);
+    let within = |args: &[&str]| {
+        let line = format!("ulimit -v {MEMORY_KIB}; exec \"$0\" \"$@\"");
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &line, env!("CARGO_BIN_EXE_headcount")]).args(args).current_dir(bench.path(""));
+        command.env_remove("HEADCOUNT_STORE").env_remove("HEADCOUNT_DEFINITIONS");
+        Ran::of(command.env("HEADCOUNT_NOW", crate::bench::NOW).output().unwrap())
+    };
+    let status = within(&["ping", "status"]);
+    assert_eq!((status.code, status.err.as_str()), (0, ""));
+    for args in [&["ping", "preview", "--diff"][..], &["ping", "diff"], &["ping", "history"]] {
+        let ran = within(args);
+        assert_eq!(ran.code, 0, "{args:?} {}", ran.err);
+    }
+    if cfg!(feature = "upload") {
+        let sent = within(&["ping", "send", "--no-proxy"]);
+        assert_eq!(sent.out.matches("is not sent").count(), LARGE_PINGS, "{} {}", sent.out, sent.err);
+    }
+    let checked = within(&["check"]);
+    assert_eq!(checked.code, 5, "{} {}", checked.out, checked.err);
+}

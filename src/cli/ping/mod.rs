@@ -55,7 +55,7 @@ fn keeping(context: &Context) -> Result<Ping, Failure> {
 fn kept_of(ping: &Ping, week: Option<IsoWeek>, context: &Context) -> Result<KeptPing, Failure> {
     let found = match week {
         Some(week) => ping.kept(week)?,
-        None => ping.history()?.pop(),
+        None => ping.last_kept(None)?,
     };
     found.ok_or_else(|| {
         let program = &context.program;

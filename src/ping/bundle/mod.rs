@@ -11,12 +11,13 @@ use std::path::Path;
 
 use crate::definition::Definitions;
 use crate::error::{Error, ErrorKind, plain};
+use crate::ping::Ping;
 use crate::ping::beside::{self, MetricReport};
 use crate::ping::bundle::canonical::canonical;
 use crate::ping::bundle::form::{Claim, Content, Entry};
-use crate::ping::{Ping, not_kept};
+use crate::ping::history::not_kept;
 use crate::report::backup::Unfinished;
-use crate::storage::ping::{DeliveryOutcome, KeptPing, PingDigest};
+use crate::storage::ping::{DeliveryOutcome, KeptPing, KeptWeek, PingDigest};
 use crate::storage::sqlite;
 use crate::time::timestamp::Timestamp;
 use crate::time::week::IsoWeek;
@@ -165,17 +166,22 @@ impl Ping {
     }
 
     fn chosen(&self, weeks: &PingWeeks) -> Result<Vec<KeptPing>, Error> {
-        let mut pings = self.history()?;
-        match weeks {
-            PingWeeks::Unsent => pings.retain(|ping| ping.delivery.outcome != DeliveryOutcome::Sent),
-            PingWeeks::These(weeks) => {
-                if let Some(missing) = weeks.iter().find(|week| !pings.iter().any(|ping| ping.week == **week))
-                {
-                    return Err(not_kept(*missing, &pings));
-                }
-                pings.retain(|ping| weeks.contains(&ping.week));
+        let kept = self.weeks()?;
+        let chosen: Vec<IsoWeek> = match weeks {
+            PingWeeks::Unsent => {
+                let is_unsent = |kept: &&KeptWeek| kept.delivery.outcome != DeliveryOutcome::Sent;
+                kept.iter().filter(is_unsent).map(|kept| kept.week).collect()
             }
-        }
+            PingWeeks::These(weeks) => {
+                if let Some(missing) = weeks.iter().find(|week| !kept.iter().any(|kept| kept.week == **week))
+                {
+                    return Err(not_kept(*missing, &kept));
+                }
+                kept.iter().map(|kept| kept.week).filter(|week| weeks.contains(week)).collect()
+            }
+        };
+        let pings = chosen.into_iter().filter_map(|week| self.kept(week).transpose());
+        let pings = pings.collect::<Result<Vec<_>, _>>()?;
         if pings.is_empty() {
             let what = "no ping is waiting to be carried out; make one, or name the weeks";
             return Err(Error::new(ErrorKind::NotKept, what));

@@ -9,7 +9,7 @@ use crate::ping::upload::Uploader;
 use crate::ping::upload::fate::{MAX_RETRY_AFTER, SendFailure, SendFault, wait};
 use crate::ping::upload::line::MAX_RESPONSE_BYTES;
 use crate::ping::upload::sending::{SendingStopped, WeekSending};
-use crate::storage::ping::{Consent, Delivery, DeliveryOutcome, KeptPing, PingStep};
+use crate::storage::ping::{Consent, Delivery, DeliveryOutcome, PingStep};
 use crate::storage::sqlite;
 use crate::time::timestamp::Timestamp;
 use crate::time::week::IsoWeek;
@@ -34,14 +34,20 @@ pub(super) enum Attempt {
 
 impl Urgency {
     /// `since` is when the operator last agreed to send, or took something back: what was made before goes only if somebody names it.
-    pub(super) fn wants(self, ping: &KeptPing, since: Timestamp, now: Timestamp) -> bool {
-        if self == Self::WhenDue && ping.recorded_at < since {
+    pub(super) fn wants(
+        self,
+        recorded_at: Timestamp,
+        delivery: &Delivery,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        if self == Self::WhenDue && recorded_at < since {
             return false;
         }
         // A time further ahead than any wait was noted by a clock that was wrong.
         let is_due = |next_at: Timestamp| next_at <= now || next_at.since(now) > MAX_RETRY_AFTER;
-        let is_due = ping.delivery.next_at.is_none_or(is_due);
-        match ping.delivery.outcome {
+        let is_due = delivery.next_at.is_none_or(is_due);
+        match delivery.outcome {
             DeliveryOutcome::Sent => false,
             DeliveryOutcome::Refused => self == Self::Now,
             DeliveryOutcome::Kept | DeliveryOutcome::Waiting => is_due || self == Self::Now,
@@ -69,7 +75,7 @@ impl Ping {
     ) -> Result<Attempt, Error> {
         let Some(ping) = self.kept(week)? else { return Ok(Attempt::Nothing) };
         let since = self.reader.read(|snapshot| snapshot.sends_since())?;
-        if !urgency.wants(&ping, since, self.reader.clock_now()) {
+        if !urgency.wants(ping.recorded_at, &ping.delivery, since, self.reader.clock_now()) {
             return Ok(Attempt::Nothing);
         }
         if !ping.is_intact() {

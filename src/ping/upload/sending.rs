@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::ping::Ping;
+use crate::ping::history::not_kept;
 use crate::ping::upload::Uploader;
 use crate::ping::upload::attempt::{Attempt, Urgency};
 use crate::ping::upload::fate::SendFailure;
-use crate::ping::{Ping, not_kept};
-use crate::storage::ping::Delivery;
+use crate::storage::ping::{Delivery, KeptWeek};
 use crate::time::week::IsoWeek;
 
 /// A lease lasts this much longer than an attempt may take, for noting what became of it.
@@ -122,8 +123,10 @@ impl Ping {
     pub fn send(&self, uploader: &Uploader) -> Result<PingSending, Error> {
         let now = self.reader.clock_now();
         let since = self.reader.read(|snapshot| snapshot.sends_since())?;
-        let due = self.history()?.into_iter().filter(|ping| Urgency::WhenDue.wants(ping, since, now));
-        self.send_each(&due.map(|ping| ping.week).collect::<Vec<_>>(), uploader, Urgency::WhenDue)
+        let weeks = self.weeks()?;
+        let is_due = |kept: &&KeptWeek| Urgency::WhenDue.wants(kept.recorded_at, &kept.delivery, since, now);
+        let due: Vec<IsoWeek> = weeks.iter().filter(is_due).map(|kept| kept.week).collect();
+        self.send_each(&due, uploader, Urgency::WhenDue)
     }
 
     /// Sends the pings of these weeks now, in the order given, also those that were refused and those whose time has not come; not
@@ -133,7 +136,7 @@ impl Ping {
     ///
     /// As [`Ping::send`]; [`ErrorKind::NotKept`](crate::ErrorKind::NotKept) for a week of which no ping is kept.
     pub fn resend(&self, weeks: &[IsoWeek], uploader: &Uploader) -> Result<PingSending, Error> {
-        let kept = self.history()?;
+        let kept = self.weeks()?;
         if let Some(missing) = weeks.iter().find(|week| !kept.iter().any(|ping| ping.week == **week)) {
             return Err(not_kept(*missing, &kept));
         }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use crate::definition::words::DataCategory;
 use crate::error::{Error, ErrorKind};
 use crate::storage::ping::{
-    Consent, Delivery, DeliveryOutcome, Identity, KeptPing, PingDigest, PingStep, PingWorker,
+    Consent, Delivery, DeliveryOutcome, Identity, KeptPing, KeptWeek, PingDigest, PingStep, PingWorker,
 };
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::migrate;
@@ -23,6 +23,10 @@ const READING: &str = "reading the pings";
 const SELECT_IDENTITY: &str = "SELECT uuid, created FROM store";
 const SELECT_ALL: &str = "SELECT week, recorded, document, beside, digest, partial, outcome, attempts, tried, next, status, response
      FROM pings WHERE week BETWEEN ?1 AND ?2 ORDER BY week";
+/// `octet_length` is in the head of a row, where `length` would read the text.
+const SELECT_WEEKS: &str =
+    "SELECT week, recorded, octet_length(document), digest, partial, outcome, attempts, tried, next, status
+     FROM pings ORDER BY week";
 const SELECT_CONSENT: &str = "SELECT sending, url, categories, suppress_below, weeks_kept FROM consent";
 const SELECT_LEASE: &str = "SELECT worker, until FROM consent";
 const TAKE_LEASE: &str = "UPDATE consent SET worker = ?1, until = ?2";
@@ -124,41 +128,74 @@ pub(super) fn of_weeks(
         return Ok(Vec::new());
     }
     let mut select = connection.prepare_cached(SELECT_ALL).during(READING)?;
-    let rows = select.query_map(params![first.index(), last.index()], stored).during(READING)?;
-    rows.map(|row| row.during(READING).and_then(checked)).collect()
+    let mut rows = select.query(params![first.index(), last.index()]).during(READING)?;
+    let mut pings = Vec::new();
+    while let Some(row) = rows.next().during(READING)? {
+        pings.push(kept(row)?);
+    }
+    Ok(pings)
 }
 
-type Stored = (KeptPing, Vec<u8>, String);
+/// How each week's ping stands, by week. Of a row no more than these columns is read, so that the size of documents is of no matter.
+pub(super) fn weeks(connection: &Connection) -> Result<Vec<KeptWeek>, Error> {
+    if migrate::version(connection)? < SINCE_VERSION {
+        return Ok(Vec::new());
+    }
+    let mut select = connection.prepare_cached(SELECT_WEEKS).during(READING)?;
+    let mut rows = select.query([]).during(READING)?;
+    let mut weeks = Vec::new();
+    while let Some(row) = rows.next().during(READING)? {
+        let (week, delivery) = stands(row, [5, 6, 7, 8, 9])?;
+        let column = |what: rusqlite::Result<i64>| what.during(READING);
+        weeks.push(KeptWeek {
+            week,
+            recorded_at: Timestamp::from_unix_seconds(column(row.get(1))?),
+            bytes: u64::try_from(column(row.get(2))?).unwrap_or_default(),
+            digest: digest(week, &row.get::<_, Vec<u8>>(3).during(READING)?)?,
+            is_partial: row.get(4).during(READING)?,
+            delivery,
+        });
+    }
+    Ok(weeks)
+}
 
-fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let time = |at: Option<i64>| at.map(Timestamp::from_unix_seconds);
-    let delivery = Delivery {
-        outcome: DeliveryOutcome::Kept,
-        attempts: row.get(7)?,
-        tried_at: time(row.get(8)?),
-        next_at: time(row.get(9)?),
-        status: row.get(10)?,
-        response: row.get(11)?,
-    };
-    let ping = KeptPing {
-        week: IsoWeek::from_index(row.get(0)?),
-        recorded_at: Timestamp::from_unix_seconds(row.get(1)?),
-        document: row.get(2)?,
-        beside: row.get(3)?,
-        digest: PingDigest([0; 32]),
-        is_partial: row.get(5)?,
+fn kept(row: &Row<'_>) -> Result<KeptPing, Error> {
+    let (week, mut delivery) = stands(row, [6, 7, 8, 9, 10])?;
+    delivery.response = row.get(11).during(READING)?;
+    Ok(KeptPing {
+        week,
+        recorded_at: Timestamp::from_unix_seconds(row.get(1).during(READING)?),
+        document: row.get(2).during(READING)?,
+        beside: row.get(3).during(READING)?,
+        digest: digest(week, &row.get::<_, Vec<u8>>(4).during(READING)?)?,
+        is_partial: row.get(5).during(READING)?,
         delivery,
-    };
-    Ok((ping, row.get(4)?, row.get(6)?))
+    })
 }
 
-fn checked((mut ping, digest, outcome): Stored) -> Result<KeptPing, Error> {
-    let week = ping.week;
-    let digest = <[u8; 32]>::try_from(digest.as_slice());
-    ping.digest = PingDigest(digest.map_err(|_| damaged(format_args!("the ping of {week} has no digest")))?);
-    ping.delivery.outcome = DeliveryOutcome::from_word(&outcome)
-        .ok_or_else(|| damaged(format_args!("the ping of {week} has an outcome that is none")))?;
-    Ok(ping)
+/// The week in the first column, and from these ones the outcome, the attempts, their times and the status.
+fn stands(row: &Row<'_>, columns: [usize; 5]) -> Result<(IsoWeek, Delivery), Error> {
+    let [outcome, attempts, tried, next, status] = columns;
+    let time = |column| -> Result<_, Error> {
+        Ok(row.get::<_, Option<i64>>(column).during(READING)?.map(Timestamp::from_unix_seconds))
+    };
+    let week = IsoWeek::from_index(row.get(0).during(READING)?);
+    let word: String = row.get(outcome).during(READING)?;
+    let delivery = Delivery {
+        outcome: DeliveryOutcome::from_word(&word)
+            .ok_or_else(|| damaged(format_args!("the ping of {week} has an outcome that is none")))?,
+        attempts: row.get(attempts).during(READING)?,
+        tried_at: time(tried)?,
+        next_at: time(next)?,
+        status: row.get(status).during(READING)?,
+        response: None,
+    };
+    Ok((week, delivery))
+}
+
+fn digest(week: IsoWeek, bytes: &[u8]) -> Result<PingDigest, Error> {
+    let digest = <[u8; 32]>::try_from(bytes);
+    digest.map(PingDigest).map_err(|_| damaged(format_args!("the ping of {week} has no digest")))
 }
 
 /// What the operator has chosen.
