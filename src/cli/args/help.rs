@@ -111,9 +111,11 @@ Examples:
 
 #[cfg(feature = "upload")]
 pub(super) const PING_SEND_HELP: &str = "\
-The bytes are those that are kept, at every attempt. What fails for a reason that passes is tried again after 5 minutes, then \
-after longer and longer, by the next call that comes then. Exits with 6 if the other side does not want a ping, with 7 if it cannot be \
-reached.
+The bytes are those that are kept, at every attempt. What fails is tried again by `ping run` and the program itself: after 5 minutes, \
+then after longer and longer. This command waits only for a receiver that is busy: once the network, the URL, the token or the \
+proxy is mended it sends all that wait. A wrong token or URL (401, 403, 404, a redirect) costs no ping; what the other side \
+does not want of a ping itself (400, 409, 413, 422) is not tried again, unless its week is named. Exits with 6 if the other side does \
+not want a ping or does not let it in, with 7 if it cannot be reached.
 
 Examples:
   {program} ping send --token-file /run/secrets/ping-token

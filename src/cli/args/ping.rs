@@ -154,7 +154,8 @@ pub(in crate::cli) struct PingPreviewArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PingConsentArgs {
-    /// Send each ping that is made from now on to this URL; `ping send WEEK` sends older ones
+    /// Send each ping that is made from now on to this URL, and those that wait to be sent to another one; `ping send WEEK` sends
+    /// those made while sending was off
     #[arg(long, value_name = "URL", conflicts_with = "off")]
     pub(in crate::cli) send_to: Option<String>,
     /// Send nothing from now on

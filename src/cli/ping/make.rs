@@ -132,7 +132,7 @@ pub(super) fn run(args: &PingRunArgs, context: &Context, output: &mut Output<'_>
         }
     }
     #[cfg(feature = "upload")]
-    super::send::fail(&sending, output);
+    super::send::fail(&sending, context, output);
     #[cfg(feature = "upload")]
     if let Some(failure) = failure {
         return Err(failure);

@@ -14,11 +14,15 @@ use crate::storage::sqlite;
 use crate::time::timestamp::Timestamp;
 use crate::time::week::IsoWeek;
 
-/// Whether a ping is sent because it is due, or because somebody asks for it.
+/// Why a ping is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Urgency {
+    /// Its time has come.
     WhenDue,
-    Now,
+    /// Somebody asks for all that can go, and may have mended what kept them.
+    AtOnce,
+    /// Somebody asks for this one.
+    ByName,
 }
 
 /// What became of a week.
@@ -41,18 +45,33 @@ impl Urgency {
         since: Timestamp,
         now: Timestamp,
     ) -> bool {
-        if self == Self::WhenDue && recorded_at < since {
-            return false;
-        }
-        // A time further ahead than any wait was noted by a clock that was wrong.
-        let is_due = |next_at: Timestamp| next_at <= now || next_at.since(now) > MAX_RETRY_AFTER;
-        let is_due = delivery.next_at.is_none_or(is_due);
         match delivery.outcome {
             DeliveryOutcome::Sent => false,
-            DeliveryOutcome::Refused => self == Self::Now,
-            DeliveryOutcome::Kept | DeliveryOutcome::Waiting => is_due || self == Self::Now,
+            _ if self == Self::ByName => true,
+            DeliveryOutcome::Refused => false,
+            DeliveryOutcome::Kept | DeliveryOutcome::Waiting if recorded_at < since => false,
+            DeliveryOutcome::Kept | DeliveryOutcome::Waiting => {
+                waits_until(delivery, now).is_none() || self == Self::AtOnce && !is_asked_to_wait(delivery)
+            }
         }
     }
+}
+
+/// Until when the next attempt waits, if that is to come.
+pub(super) fn waits_until(delivery: &Delivery, now: Timestamp) -> Option<Timestamp> {
+    // A time further ahead than any wait was noted by a clock that was wrong.
+    delivery.next_at.filter(|next_at| *next_at > now && next_at.since(now) <= MAX_RETRY_AFTER)
+}
+
+/// Whether the last attempt failed for what is set here.
+pub(super) fn needs_mending(delivery: &Delivery) -> bool {
+    delivery.outcome == DeliveryOutcome::Waiting
+        && delivery.status.and_then(SendFault::of_status).is_some_and(SendFault::needs_mending)
+}
+
+/// Whether the other side is there and cannot take more: nothing that somebody mends here hastens it.
+fn is_asked_to_wait(delivery: &Delivery) -> bool {
+    delivery.status.is_some() && !needs_mending(delivery)
 }
 
 impl Ping {

@@ -85,7 +85,8 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
         ),
         PingStep::Choose(consent) => {
             let before = self::consent(transaction)?;
-            let is_wider = consent.sending && (!before.sending || consent.url != before.url);
+            // Another URL is where they go from now on; that they go was agreed to before.
+            let is_wider = consent.sending && !before.sending;
             let is_narrower = before.categories.iter().any(|category| !consent.permits(*category))
                 || consent.suppress_below > before.suppress_below;
             if is_wider || is_narrower {
