@@ -295,6 +295,34 @@ impl Consent {
     }
 }
 
+/// What became of the sending of pings when a store was restored.
+///
+/// ```
+/// assert_eq!(headcount::RestoredSending::TurnedOff.as_str(), "turned_off");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RestoredSending {
+    /// The backup had it off, and off it is.
+    Off,
+    /// The backup and the store that it replaced had it on, to the same URL.
+    On,
+    /// The backup had it on, and it is off: the store that was there had it off or to another URL, could not say, or was not there.
+    TurnedOff,
+}
+
+impl RestoredSending {
+    /// The word that documents use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::On => "on",
+            Self::TurnedOff => "turned_off",
+        }
+    }
+}
+
 /// One that works at pings: of several processes one at a time does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PingWorker(pub(crate) [u8; 16]);

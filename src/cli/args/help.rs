@@ -194,6 +194,9 @@ The backup is copied beside the place of the store, and the copy is checked, bef
 stays, unless --replace sets it aside, with its log; nothing is deleted. Stop the programs that use it first, or restart them \
 afterwards: until then they say that their store was replaced.
 
+A backup turns on nothing that was turned off since: pings are sent only if the store that was there sends to the same URL, and have \
+only what both permit. Where no store was, sending is off; `{program} ping consent --send-to URL` turns it on.
+
 Examples:
   {program} restore /backups/usage-2026-11-22.db
   {program} restore /backups/usage-2026-11-22.db --replace --store usage.db";

@@ -1,11 +1,14 @@
 //! Pings: the documents that are kept, the lease of who works at them, and what may leave.
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
 
 use crate::definition::words::DataCategory;
 use crate::error::{Error, ErrorKind};
 use crate::storage::ping::{
     Consent, Delivery, DeliveryOutcome, Identity, KeptPing, KeptWeek, PingDigest, PingStep, PingWorker,
+    RestoredSending,
 };
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::migrate;
@@ -19,6 +22,7 @@ const MAX_LEASE_SECONDS: i64 = 24 * 3_600;
 
 const DOING: &str = "keeping pings";
 const READING: &str = "reading the pings";
+const NARROWING: &str = "taking back what pings may say";
 
 const SELECT_IDENTITY: &str = "SELECT uuid, created FROM store";
 const SELECT_ALL: &str = "SELECT week, recorded, document, beside, digest, partial, outcome, attempts, tried, next, status, response
@@ -92,20 +96,16 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
             if is_wider || is_narrower {
                 transaction.execute(SEND_SINCE, params![now.unix_seconds()]).during(DOING)?;
             }
-            let categories: Vec<&str> = consent.categories.iter().map(|category| category.as_str()).collect();
-            transaction.execute(
-                CHOOSE,
-                params![
-                    consent.sending,
-                    consent.url,
-                    categories.join(" "),
-                    consent.suppress_below,
-                    consent.weeks_kept
-                ],
-            )
+            choose(transaction, consent)
         }
     };
     Ok(rows.during(DOING)? == 1)
+}
+
+fn choose(connection: &Connection, consent: &Consent) -> rusqlite::Result<usize> {
+    let Consent { sending, url, categories, suppress_below, weeks_kept } = consent;
+    let categories: Vec<&str> = categories.iter().map(|category| category.as_str()).collect();
+    connection.execute(CHOOSE, params![sending, url, categories.join(" "), suppress_below, weeks_kept])
 }
 
 fn is_leased_to_another(
@@ -232,6 +232,37 @@ pub(super) fn sends_since(connection: &Connection) -> Result<Timestamp, Error> {
     }
     let since = connection.query_row(SELECT_SINCE, [], |row| row.get(0)).during(READING)?;
     Ok(Timestamp::from_unix_seconds(since))
+}
+
+/// Takes back in a copy of a store what the operator has taken back since: it permits no more than both the copy and the store whose
+/// place it takes. Where no store can be asked nothing is sent, since nobody knows what was said last. The rest stays as it is.
+pub(super) fn narrow(copy: &Path, replaced: Option<&Connection>) -> Result<RestoredSending, Error> {
+    let copy = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE).during(NARROWING)?;
+    let chosen = |connection| -> Result<_, Error> { Ok((consent(connection)?, sends_since(connection)?)) };
+    let (before, since_before) = chosen(&copy)?;
+    let replaced = replaced.and_then(|replaced| chosen(replaced).ok());
+    let (mut after, mut since) = (before.clone(), since_before);
+    after.sending &=
+        replaced.as_ref().is_some_and(|(replaced, _)| replaced.sending && replaced.url == before.url);
+    if let Some((replaced, replaced_since)) = &replaced {
+        after.categories.retain(|category| replaced.permits(*category));
+        after.suppress_below = after.suppress_below.max(replaced.suppress_below);
+        since = since.max(*replaced_since);
+    }
+    if (&after, since) != (&before, since_before) {
+        // The version before has no place for it.
+        migrate::to_current(&copy)?;
+        copy.execute_batch("BEGIN IMMEDIATE").during(NARROWING)?;
+        copy.execute(SEND_SINCE, params![since.unix_seconds()]).during(NARROWING)?;
+        choose(&copy, &after).during(NARROWING)?;
+        copy.execute_batch("COMMIT").during(NARROWING)?;
+    }
+    copy.close().map_err(|(_, error)| error).during(NARROWING)?;
+    Ok(match (before.sending, after.sending) {
+        (_, true) => RestoredSending::On,
+        (true, false) => RestoredSending::TurnedOff,
+        (false, false) => RestoredSending::Off,
+    })
 }
 
 /// Who the store is.
