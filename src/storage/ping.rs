@@ -73,7 +73,7 @@ pub struct KeptWeek {
     pub week: IsoWeek,
     /// When the values were begun to be computed.
     pub recorded_at: Timestamp,
-    /// The size of the document.
+    /// The size of the document; 0 when it was forgotten.
     pub bytes: u64,
     /// SHA-256 of the document, as it was kept.
     pub digest: PingDigest,
@@ -137,7 +137,7 @@ pub struct Delivery {
     pub outcome: DeliveryOutcome,
     /// How often it was tried to send it.
     pub attempts: u32,
-    /// When that was tried last.
+    /// When that was tried last; or when it was carried out, or forgotten.
     pub tried_at: Option<Timestamp>,
     /// Before this it is not tried again.
     pub next_at: Option<Timestamp>,
@@ -164,11 +164,16 @@ pub enum DeliveryOutcome {
     Sent,
     /// The other side does not want it; it is not tried again by itself.
     Refused,
+    /// Somebody has carried it out by hand ([`Ping::mark_carried`](crate::Ping::mark_carried)); it is not sent by itself.
+    Carried,
+    /// Somebody had it forgotten ([`Ping::forget`](crate::Ping::forget)): its document is gone, and its week gets no other.
+    Forgotten,
 }
 
 impl DeliveryOutcome {
     /// Every outcome.
-    pub const ALL: &[Self] = &[Self::Kept, Self::Waiting, Self::Sent, Self::Refused];
+    pub const ALL: &[Self] =
+        &[Self::Kept, Self::Waiting, Self::Sent, Self::Refused, Self::Carried, Self::Forgotten];
 
     /// The word that documents use.
     #[must_use]
@@ -178,6 +183,8 @@ impl DeliveryOutcome {
             Self::Waiting => "waiting",
             Self::Sent => "sent",
             Self::Refused => "refused",
+            Self::Carried => "carried",
+            Self::Forgotten => "forgotten",
         }
     }
 
@@ -339,6 +346,10 @@ pub(crate) enum PingStep {
     /// Notes what became of a document that is not sent yet.
     #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only what sends has something to note"))]
     Deliver { week: IsoWeek, delivery: Delivery },
+    /// Notes that a document was carried out by hand.
+    Carry { week: IsoWeek },
+    /// Removes a document, and keeps its week taken.
+    Forget { week: IsoWeek },
     /// Sets what the operator has chosen.
     Choose(Consent),
 }

@@ -180,3 +180,44 @@ fn documents_are_read_one_by_one_and_only_where_they_are_needed() {
     let checked = within(&["check"]);
     assert_eq!(checked.code, 5, "{} {}", checked.out, checked.err);
 }
+
+#[test]
+fn a_damaged_ping_is_forgotten_with_the_command_that_the_check_names() {
+    let bench = bench();
+    bench.run(&["ping", "generate"]);
+    let store = rusqlite::Connection::open(bench.path("headcount.db")).unwrap();
+    store.execute("UPDATE pings SET document = replace(document, 'uuid', 'uuld')", []).unwrap();
+    drop(store);
+    let checked = bench.run(&["check"]);
+    assert!(
+        checked.code == 5 && format!("{}{}", checked.out, checked.err).contains("ping forget 2026-W47"),
+        "{}",
+        checked.out
+    );
+    let unknown = bench.run(&["ping", "forget", "2026-W46"]);
+    assert_eq!(
+        (unknown.code, unknown.err.as_str()),
+        (1, "error: no ping of 2026-W46 is kept; those kept are of 2026-W47 to 2026-W47\n")
+    );
+    let forgotten = bench.run(&["ping", "forget", "2026-W47"]);
+    assert!(
+        forgotten.code == 0 && forgotten.out.contains("kept here; its week gets no other"),
+        "{}",
+        forgotten.out
+    );
+    assert_eq!(bench.run(&["check"]).code, 0);
+    let history = bench.json(&["ping", "history"]);
+    assert_eq!(
+        (&history["pings"][0]["outcome"], &history["pings"][0]["sha256"]),
+        (&json!("forgotten"), &Json::Null)
+    );
+    assert!(bench.run(&["ping", "history"]).out.contains("forgotten Sun 22 Nov 10:00"));
+    for (args, code) in [
+        (&["ping", "generate"][..], 1),
+        (&["ping", "run"], 0),
+        (&["ping", "forget", "2026-W47"], 1),
+        (&["ping", "show"], 1),
+    ] {
+        assert_eq!(bench.run(args).code, code, "{args:?}");
+    }
+}

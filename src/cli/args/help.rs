@@ -158,6 +158,14 @@ Examples:
   {program} ping show
   {program} ping show 2026-W47 --metrics";
 
+pub(super) const PING_FORGET_HELP: &str = "\
+What `check` and `ping send` say of a ping whose bytes changed on the disk ends with this, if there is no backup. Its document, what stands \
+beside it and the answer of the other side are gone; `ping history` goes on to have the week, and no other ping is made for \
+it, since somebody may have the first. Exits with 1 if no ping of that week is kept.
+
+Example:
+  {program} ping forget 2026-W47";
+
 pub(super) const PING_DIFF_HELP: &str = "\
 Examples:
   {program} ping diff

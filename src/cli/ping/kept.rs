@@ -1,11 +1,11 @@
-//! `headcount ping history`, `show` and `diff`.
+//! `headcount ping history`, `show`, `diff` and `forget`.
 
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::make::KeptDocument;
 use super::metrics::{ChangeDocument, MetricDocument, changes, difference, documents, embedded, table};
-use crate::cli::args::{PingDiffArgs, PingShowArgs};
+use crate::cli::args::{PingDiffArgs, PingForgetArgs, PingShowArgs};
 use crate::cli::output::{Failure, Form, Output};
 use crate::cli::table::{Align, Table};
 use crate::cli::{Context, text, window};
@@ -17,6 +17,15 @@ const DIGEST_SHOWN: usize = 12;
 #[derive(Serialize)]
 struct History {
     pings: Vec<KeptDocument>,
+}
+
+/// How it stood before.
+#[derive(Serialize)]
+struct Forgotten {
+    week: String,
+    bytes: u64,
+    sha256: String,
+    outcome: &'static str,
 }
 
 #[derive(Serialize)]
@@ -43,7 +52,10 @@ pub(super) fn history(context: &Context, output: &mut Output<'_>) -> Result<(), 
             let mut pings = Vec::with_capacity(weeks.len());
             // One document after the other.
             for kept in &weeks {
-                pings.extend(ping.kept(kept.week)?.as_ref().map(KeptDocument::of).transpose()?);
+                pings.push(match ping.kept(kept.week)? {
+                    Some(ping) => KeptDocument::of(&ping)?,
+                    None => KeptDocument::forgotten(kept),
+                });
             }
             output.document(&History { pings });
         }
@@ -60,7 +72,10 @@ pub(super) fn history(context: &Context, output: &mut Output<'_>) -> Result<(), 
                     window::instant(kept.recorded_at, context.moment(None)),
                     text::count(kept.bytes),
                     fate(&kept.delivery, kept.is_partial, context),
-                    kept.digest.to_string().chars().take(DIGEST_SHOWN).collect(),
+                    match kept.delivery.outcome {
+                        DeliveryOutcome::Forgotten => String::new(),
+                        _ => kept.digest.to_string().chars().take(DIGEST_SHOWN).collect(),
+                    },
                 ]);
             }
             output.table(&table, "");
@@ -80,6 +95,8 @@ pub(super) fn fate(delivery: &Delivery, is_partial: bool, context: &Context) -> 
             let attempts = text::plural(delivery.attempts.into(), "attempt", "attempts");
             format!("not sent after {attempts}{status}; again {}", time(delivery.next_at))
         }
+        DeliveryOutcome::Carried => format!("carried out {}", time(delivery.tried_at)),
+        DeliveryOutcome::Forgotten => format!("forgotten {}", time(delivery.tried_at)),
         DeliveryOutcome::Refused => format!("refused {}{status}", time(delivery.tried_at)),
     };
     if is_partial { format!("{fate}; partial") } else { fate }
@@ -102,6 +119,29 @@ pub(super) fn show(args: &PingShowArgs, context: &Context, output: &mut Output<'
             output.text(&ping.document);
             output.note(format_args!("{}: {}", ping.week, fate(&ping.delivery, ping.is_partial, context)));
         }
+    }
+    Ok(())
+}
+
+pub(super) fn forget(
+    args: &PingForgetArgs,
+    context: &Context,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let stood = super::keeping(context)?.forget(args.week)?;
+    let fate = fate(&stood.delivery, stood.is_partial, context);
+    match output.form() {
+        Form::Json => output.document(&Forgotten {
+            week: stood.week.to_string(),
+            bytes: stood.bytes,
+            sha256: stood.digest.to_string(),
+            outcome: stood.delivery.outcome.as_str(),
+        }),
+        Form::Text => output.line(format_args!(
+            "the ping of {} is forgotten: {} bytes, {fate}; its week gets no other",
+            stood.week,
+            text::count(stood.bytes)
+        )),
     }
     Ok(())
 }

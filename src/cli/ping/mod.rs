@@ -31,6 +31,7 @@ pub(super) fn run(command: &PingCommand, context: &Context, output: &mut Output<
         PingCommand::History => kept::history(context, output),
         PingCommand::Show(args) => kept::show(args, context, output),
         PingCommand::Diff(args) => kept::diff(args, context, output),
+        PingCommand::Forget(args) => kept::forget(args, context, output),
         PingCommand::Export(args) => carry::export(args, context, output),
         PingCommand::Verify(args) => carry::verify(args, output),
     }

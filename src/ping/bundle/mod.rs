@@ -15,7 +15,7 @@ use crate::ping::Ping;
 use crate::ping::beside::{self, MetricReport};
 use crate::ping::bundle::canonical::canonical;
 use crate::ping::bundle::form::{Claim, Content, Entry};
-use crate::ping::history::not_kept;
+use crate::ping::history::all_kept;
 use crate::report::backup::Unfinished;
 use crate::storage::ping::{DeliveryOutcome, KeptPing, KeptWeek, PingDigest};
 use crate::storage::sqlite;
@@ -36,10 +36,10 @@ pub const MAX_BUNDLE_BYTES: u64 = 256 * 1024 * 1024;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum PingWeeks {
-    /// All that were not sent.
+    /// All that were neither sent nor carried out before.
     #[default]
     Unsent,
-    /// Those of these weeks, sent or not.
+    /// Those of these weeks, whatever became of them.
     These(Vec<IsoWeek>),
 }
 
@@ -129,7 +129,7 @@ impl BundledPing {
 
 impl Ping {
     /// Writes kept pings into one new file that can be carried out by hand, and reads it back. What is kept of them does not change:
-    /// nobody here knows whether they arrive.
+    /// nobody here knows whether they arrive; [`Ping::mark_carried`] is for who does.
     ///
     /// The file is readable by its owner only; it is synced before it gets its name, and where anything fails there is none.
     ///
@@ -169,14 +169,12 @@ impl Ping {
         let kept = self.weeks()?;
         let chosen: Vec<IsoWeek> = match weeks {
             PingWeeks::Unsent => {
-                let is_unsent = |kept: &&KeptWeek| kept.delivery.outcome != DeliveryOutcome::Sent;
+                use DeliveryOutcome::{Kept, Refused, Waiting};
+                let is_unsent = |kept: &&KeptWeek| matches!(kept.delivery.outcome, Kept | Waiting | Refused);
                 kept.iter().filter(is_unsent).map(|kept| kept.week).collect()
             }
             PingWeeks::These(weeks) => {
-                if let Some(missing) = weeks.iter().find(|week| !kept.iter().any(|kept| kept.week == **week))
-                {
-                    return Err(not_kept(*missing, &kept));
-                }
+                all_kept(weeks, &kept)?;
                 kept.iter().map(|kept| kept.week).filter(|week| weeks.contains(week)).collect()
             }
         };
@@ -192,7 +190,10 @@ impl Ping {
     fn content(&self, pings: Vec<KeptPing>) -> Result<Content, Error> {
         let entry = |ping: KeptPing| {
             let damaged = |fault: String| {
-                let what = format!("the ping of {} is damaged: {fault}; restore a backup", ping.week);
+                let what = format!(
+                    "the ping of {0} is damaged: {fault}; restore a backup, or have it forgotten (`ping forget {0}`)",
+                    ping.week
+                );
                 Error::new(ErrorKind::StoreDamaged, what)
             };
             if !ping.is_intact() {

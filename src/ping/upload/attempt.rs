@@ -46,9 +46,9 @@ impl Urgency {
         now: Timestamp,
     ) -> bool {
         match delivery.outcome {
-            DeliveryOutcome::Sent => false,
+            DeliveryOutcome::Sent | DeliveryOutcome::Forgotten => false,
             _ if self == Self::ByName => true,
-            DeliveryOutcome::Refused => false,
+            DeliveryOutcome::Refused | DeliveryOutcome::Carried => false,
             DeliveryOutcome::Kept | DeliveryOutcome::Waiting if recorded_at < since => false,
             DeliveryOutcome::Kept | DeliveryOutcome::Waiting => {
                 waits_until(delivery, now).is_none() || self == Self::AtOnce && !is_asked_to_wait(delivery)
@@ -99,7 +99,7 @@ impl Ping {
         }
         if !ping.is_intact() {
             let what = format!(
-                "the ping of {week} is not what it was kept as, so it was not sent; restore a backup of the store"
+                "the ping of {week} is not what it was kept as, so it was not sent; restore a backup of the store, or have the ping forgotten (`ping forget {week}`)"
             );
             let failure = Some(SendFailure::new(SendFault::Damaged, what));
             let week = WeekSending { week, delivery: ping.delivery, failure };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::ping::Ping;
-use crate::ping::history::not_kept;
+use crate::ping::history::all_kept;
 use crate::ping::upload::Uploader;
 use crate::ping::upload::attempt::{Attempt, Urgency, needs_mending, waits_until};
 use crate::ping::upload::fate::SendFailure;
@@ -157,17 +157,14 @@ impl Ping {
         self.send_wanted(&weeks, uploader, Urgency::AtOnce, (since, now))
     }
 
-    /// Sends the pings of these weeks now, in the order given, also those that were refused, those whose time has not come and those made before
-    /// sending was turned on; not those that were sent.
+    /// Sends the pings of these weeks now, in the order given, also those that were refused or carried out by hand, those whose time has not come and
+    /// those made before sending was turned on; not those that were sent.
     ///
     /// # Errors
     ///
     /// As [`Ping::send`]; [`ErrorKind::NotKept`](crate::ErrorKind::NotKept) for a week of which no ping is kept.
     pub fn resend(&self, weeks: &[IsoWeek], uploader: &Uploader) -> Result<PingSending, Error> {
-        let kept = self.weeks()?;
-        if let Some(missing) = weeks.iter().find(|week| !kept.iter().any(|ping| ping.week == **week)) {
-            return Err(not_kept(*missing, &kept));
-        }
+        all_kept(weeks, &self.weeks()?)?;
         self.send_each(weeks, uploader, Urgency::ByName)
     }
 

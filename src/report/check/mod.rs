@@ -182,7 +182,7 @@ fn check_pings(snapshot: &dyn Snapshot, check: &mut Check) -> Result<(), Error> 
         for kept in snapshot.ping_weeks()? {
             for ping in snapshot.pings(kept.week, kept.week)?.iter().filter(|ping| !ping.is_intact()) {
                 let what = format!(
-                    "the ping of {} differs from its digest; take it from a backup, or forget it",
+                    "the ping of {0} differs from its digest; restore a backup, or have it forgotten (`ping forget {0}`)",
                     ping.week
                 );
                 check.find(Law::Checksum, what);

@@ -26,7 +26,7 @@ const NARROWING: &str = "taking back what pings may say";
 
 const SELECT_IDENTITY: &str = "SELECT uuid, created FROM store";
 const SELECT_ALL: &str = "SELECT week, recorded, document, beside, digest, partial, outcome, attempts, tried, next, status, response
-     FROM pings WHERE week BETWEEN ?1 AND ?2 ORDER BY week";
+     FROM pings WHERE week BETWEEN ?1 AND ?2 AND outcome != 'forgotten' ORDER BY week";
 /// `octet_length` is in the head of a row, where `length` would read the text.
 const SELECT_WEEKS: &str =
     "SELECT week, recorded, octet_length(document), digest, partial, outcome, attempts, tried, next, status
@@ -41,7 +41,13 @@ const FORGET: &str =
     "DELETE FROM pings WHERE week NOT IN (SELECT week FROM pings ORDER BY week DESC LIMIT max(?1, 1))";
 const DELIVER: &str =
     "UPDATE pings SET outcome = ?2, attempts = ?3, tried = ?4, next = ?5, status = ?6, response = ?7
-     WHERE week = ?1 AND outcome != 'sent'";
+     WHERE week = ?1 AND outcome NOT IN ('sent', 'forgotten')";
+const CARRY: &str = "UPDATE pings SET outcome = 'carried', tried = ?2, next = NULL
+     WHERE week = ?1 AND outcome NOT IN ('sent', 'forgotten')";
+/// The row stays, so that nobody makes the week again, and is whole: its digest is that of the empty text.
+const FORGET_WEEK: &str = "UPDATE pings SET document = '', beside = '', digest = ?3, partial = 0, outcome = 'forgotten', tried = ?2,
+         next = NULL, status = NULL, response = NULL
+     WHERE week = ?1 AND outcome != 'forgotten'";
 const CHOOSE: &str =
     "UPDATE consent SET sending = ?1, url = ?2, categories = ?3, suppress_below = ?4, weeks_kept = ?5";
 
@@ -87,6 +93,11 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
                 delivery.response
             ],
         ),
+        PingStep::Carry { week } => transaction.execute(CARRY, params![week.index(), now.unix_seconds()]),
+        PingStep::Forget { week } => {
+            let empty = PingDigest::of(b"");
+            transaction.execute(FORGET_WEEK, params![week.index(), now.unix_seconds(), empty.0.as_slice()])
+        }
         PingStep::Choose(consent) => {
             let before = self::consent(transaction)?;
             // Another URL is where they go from now on; that they go was agreed to before.
@@ -119,7 +130,7 @@ fn is_leased_to_another(
     Ok(owner.is_some_and(|owner| owner != worker.0) && (1..=MAX_LEASE_SECONDS).contains(&left))
 }
 
-/// The documents of these weeks, by week.
+/// The documents of these weeks, by week, but for those that were forgotten.
 pub(super) fn of_weeks(
     connection: &Connection,
     first: IsoWeek,
