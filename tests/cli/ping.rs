@@ -221,3 +221,25 @@ fn a_damaged_ping_is_forgotten_with_the_command_that_the_check_names() {
         assert_eq!(bench.run(args).code, code, "{args:?}");
     }
 }
+
+#[test]
+fn an_export_says_what_stands_beside_and_marks_only_when_it_is_told_to() {
+    let bench = bench();
+    bench.run(&["ping", "generate", "--definitions", "config"]);
+    let plain = bench.run(&["ping", "export", "plain.json"]);
+    assert!(
+        plain.code == 0 && plain.out.ends_with("in its own words is left out (--with-messages)\n"),
+        "{}",
+        plain.out
+    );
+    let telling = bench.run(&["ping", "export", "telling.json", "--with-messages"]);
+    assert!(telling.out.contains("messages of sources in it may name paths"), "{}", telling.out);
+    let (plain, telling) =
+        (bench.json(&["ping", "verify", "plain.json"]), bench.json(&["ping", "verify", "telling.json"]));
+    assert!(plain["messages"] == 0 && telling["messages"].as_u64() > Some(1), "{plain} {telling}");
+    let carried = bench.run(&["ping", "export", "carried.json", "--mark-carried"]);
+    assert!(carried.out.contains("1 ping is noted as carried out"), "{}", carried.out);
+    assert_eq!(bench.json(&["ping", "history"])["pings"][0]["outcome"], "carried");
+    assert_eq!(bench.run(&["ping", "export", "again.json"]).code, 1);
+    assert_eq!(bench.run(&["ping", "export", "again.json", "2026-W47"]).code, 0);
+}

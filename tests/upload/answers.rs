@@ -272,6 +272,21 @@ fn what_would_happen_to_all_ends_the_run_after_the_first() {
 }
 
 #[test]
+fn what_was_carried_out_by_hand_is_not_sent_unless_it_is_named() {
+    let receiver = Receiver::start(vec![status("200 OK")]);
+    let place = Place::new(3, &receiver.url());
+    let ping = place.store.ping();
+    ping.mark_carried(&[week("2026-W46"), week("2026-W47")]).unwrap();
+    assert_eq!(place.send(&uploader()).weeks.len(), 1);
+    assert!(ping.send_at_once(&uploader()).unwrap().weeks.is_empty());
+    ping.resend(&[week("2026-W46")], &uploader()).unwrap();
+    // What was sent stays so.
+    ping.mark_carried(&[week("2026-W48")]).unwrap();
+    let outcomes: Vec<_> = place.history().iter().map(|ping| ping.delivery.outcome.as_str()).collect();
+    assert_eq!((outcomes, receiver.count()), (vec!["sent", "carried", "sent"], 2));
+}
+
+#[test]
 fn of_several_processes_one_sends() {
     let slow = Reaction::Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec(), 10);
     let receiver = Receiver::start(vec![slow]);

@@ -122,11 +122,14 @@ Examples:
   {program} ping send 2026-W47";
 
 pub(super) const PING_EXPORT_HELP: &str = "\
-One readable JSON file: the documents, what is known of each metric, the definitions, and a manifest with SHA-256. There are no \
-sketches in it.
+One readable JSON file: the documents, the definitions, a manifest with SHA-256, and of each metric what a ping that is sent leaves \
+here: the time that it took, its window, and in one word why it has no value. There are no sketches in it, and what a source said in its \
+own words only with --with-messages. With --mark-carried the pings count as delivered, so that turning sending on later sends them no \
+second time; `ping send WEEK` and `ping export FILE WEEK` take them all the same.
 
 Examples:
   {program} ping export pings.json
+  {program} ping export pings.json --mark-carried
   {program} ping export november.json 2026-W45 2026-W46 2026-W47";
 
 pub(super) const PING_VERIFY_HELP: &str = "\

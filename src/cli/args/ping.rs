@@ -127,9 +127,15 @@ pub(in crate::cli) struct PingExportArgs {
     /// The new file; nothing may stand there yet
     #[arg(value_name = "FILE")]
     pub(in crate::cli) file: PathBuf,
-    /// The weeks [default: all that were not sent]
+    /// The weeks [default: all that were neither sent nor carried out]
     #[arg(value_name = "WEEK", value_parser = parse_week)]
     pub(in crate::cli) weeks: Vec<IsoWeek>,
+    /// Take along what sources said where they failed, which may name paths, servers and values
+    #[arg(long)]
+    pub(in crate::cli) with_messages: bool,
+    /// Note these pings as carried out: they are not sent later, and not in the next bundle
+    #[arg(long)]
+    pub(in crate::cli) mark_carried: bool,
 }
 
 #[derive(Debug, Args)]

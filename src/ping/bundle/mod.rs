@@ -111,7 +111,7 @@ pub struct BundledPing {
     pub document: String,
     /// SHA-256 of the document.
     pub digest: PingDigest,
-    /// What is known of each metric, as JSON.
+    /// What is known of each metric, as JSON; without messages, unless they were asked for.
     pub beside: String,
 }
 
@@ -131,6 +131,9 @@ impl Ping {
     /// Writes kept pings into one new file that can be carried out by hand, and reads it back. What is kept of them does not change:
     /// nobody here knows whether they arrive; [`Ping::mark_carried`] is for who does.
     ///
+    /// Of a metric without a value it says why in one word. The words of the sources, which may name paths, servers and values, stay in the store:
+    /// see [`Ping::export_with_messages`].
+    ///
     /// The file is readable by its owner only; it is synced before it gets its name, and where anything fails there is none.
     ///
     /// # Errors
@@ -139,9 +142,26 @@ impl Ping {
     /// document that is not what its digest says; [`ErrorKind::Usage`] when there is something at `path` already, and for more than
     /// [`MAX_BUNDLE_BYTES`]; [`ErrorKind::ReadOnly`], [`ErrorKind::StoreFull`] and [`ErrorKind::Io`].
     pub fn export(&self, weeks: &PingWeeks, path: impl AsRef<Path>) -> Result<Bundle, Error> {
-        let path = path.as_ref();
+        self.export_beside(weeks, path.as_ref(), beside::without_messages)
+    }
+
+    /// As [`Ping::export`], with what sources said in their own words where they failed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ping::export`].
+    pub fn export_with_messages(&self, weeks: &PingWeeks, path: impl AsRef<Path>) -> Result<Bundle, Error> {
+        self.export_beside(weeks, path.as_ref(), |beside| Ok(beside.to_owned()))
+    }
+
+    fn export_beside(
+        &self,
+        weeks: &PingWeeks,
+        path: &Path,
+        beside: impl Fn(&str) -> Result<String, Error>,
+    ) -> Result<Bundle, Error> {
         let unfinished = Unfinished::beside(path)?;
-        let content = self.content(self.chosen(weeks)?)?;
+        let content = self.content(self.chosen(weeks)?, beside)?;
         let mut text = String::new();
         content.write(&content.manifest(), &mut |piece| text.push_str(piece));
         let limit = usize::try_from(MAX_BUNDLE_BYTES).unwrap_or(usize::MAX);
@@ -187,7 +207,11 @@ impl Ping {
         Ok(pings)
     }
 
-    fn content(&self, pings: Vec<KeptPing>) -> Result<Content, Error> {
+    fn content(
+        &self,
+        pings: Vec<KeptPing>,
+        beside: impl Fn(&str) -> Result<String, Error>,
+    ) -> Result<Content, Error> {
         let entry = |ping: KeptPing| {
             let damaged = |fault: String| {
                 let what = format!(
@@ -203,7 +227,8 @@ impl Ping {
             if canonical(&ping.document).map_err(damaged)? != ping.document {
                 return Err(damaged("its document is not in its own form".to_owned()));
             }
-            let beside = canonical(&ping.beside).map_err(damaged)?;
+            let beside = beside(&ping.beside).map_err(|error| error.context(ping.week))?;
+            let beside = canonical(&beside).map_err(damaged)?;
             Ok(Entry { week: ping.week, document: ping.document, beside })
         };
         let kept = self.reader.read(|snapshot| snapshot.definitions())?;
