@@ -222,14 +222,13 @@ fn sealed(text: &str) -> Option<String> {
         };
         let mut part = rest.trim_end_matches(',').to_owned();
         let end = " ".repeat(indent) + "}";
-        while rest == "{" {
+        // An empty one ends where it begins.
+        let mut is_done = rest != "{";
+        while !is_done {
             let line = lines.next()?;
-            let is_last = line.trim_end_matches(',') == end;
+            is_done = line.trim_end_matches(',') == end;
             part.push('\n');
-            part.push_str(if is_last { "}" } else { line.get(indent..)? });
-            if is_last {
-                break;
-            }
+            part.push_str(if is_done { "}" } else { line.get(indent..)? });
         }
         parts.push((name, part + "\n"));
     }

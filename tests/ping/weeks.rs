@@ -189,7 +189,7 @@ fn a_forgotten_week_is_gone_and_is_never_made_again() {
         assert!(refused.kind() == ErrorKind::NotKept && refused.to_string().contains(said), "{refused}");
     }
     assert!(store.reader().check(Depth::Deep).unwrap().is_sound());
-    assert_eq!(Ping::of(&store.reader()).forget(made.week.next()).unwrap_err().kind(), ErrorKind::ReadOnly);
+    assert_eq!(Ping::of(store.reader()).forget(made.week.next()).unwrap_err().kind(), ErrorKind::ReadOnly);
 }
 
 #[test]

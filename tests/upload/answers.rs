@@ -139,7 +139,7 @@ fn what_is_set_wrong_here_costs_no_ping_and_holds_all_until_it_is_mended() {
                     (0, Some(SendingStopped::Unmended { until }))
                 );
             }
-            assert_eq!(receiver.count() as u32, attempt);
+            assert_eq!(u32::try_from(receiver.count()), Ok(attempt));
             place.clock.set(until);
         }
         let outcomes = |place: &Place| {
