@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use headcount::{
-    Definitions, Depth, ErrorKind, Event, EventDefinition, ManualClock, MetricDefinition, Mode, Query,
-    Reader, Rule, Sketch, SketchKind, Store, TimeFrame, Timestamp, Unit, Upkeep, Value,
+    Bundle, Definitions, Depth, ErrorKind, Event, EventDefinition, ManualClock, MetricDefinition, Mode,
+    Query, Reader, Rule, Sketch, SketchKind, Store, TimeFrame, Timestamp, Unit, Upkeep, Value,
 };
+
+use sha2::{Digest, Sha256};
 
 /// Sunday, 2026-11-22, 10:00 UTC.
 const NOW_UNIX_SECONDS: i64 = 1_795_341_600;
@@ -154,6 +156,89 @@ pub(crate) fn ndjson(input: &[u8]) {
             "{query:?} differs after an interruption"
         );
     }
+}
+
+/// Nothing but what an export writes is a bundle: what is taken has no bit that could be another one.
+///
+/// The digests keep changed bytes out, so the same content is checked once more under digests that fit.
+pub(crate) fn bundle(input: &[u8]) {
+    check_bundle(input);
+    if let Some(sealed) = std::str::from_utf8(input).ok().and_then(sealed) {
+        if Bundle::parse(input).is_ok() {
+            assert_eq!(sealed.as_bytes(), input, "a whole bundle has other digests than those of its parts");
+        }
+        check_bundle(sealed.as_bytes());
+    }
+}
+
+fn check_bundle(input: &[u8]) {
+    let bundle = match Bundle::parse(input) {
+        Ok(bundle) => bundle,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Bundle, "{error}");
+            return;
+        }
+    };
+    assert_eq!(bundle.bytes, input.len() as u64);
+    assert!(!bundle.pings.is_empty() && bundle.pings.is_sorted_by(|a, b| a.week < b.week), "weeks");
+    assert_eq!(Bundle::parse(input).unwrap(), bundle, "reading twice differs");
+    for ping in &bundle.pings {
+        assert!(ping.document.starts_with('{') && ping.document.ends_with("}\n"), "{}", ping.document);
+        assert_eq!(ping.digest.to_string(), sha256(&ping.document));
+        // Of another shape they may be, with an error.
+        let _ = ping.metrics();
+    }
+    let _ = bundle.definitions();
+    let mut flipped = input.to_vec();
+    let sum = input.iter().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+    let at = sum % flipped.len();
+    flipped[at] ^= 1 << (sum / flipped.len() % 8);
+    assert!(Bundle::parse(&flipped).is_err(), "a bit of byte {at} may be flipped");
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The lines before the manifest, under a manifest that fits them.
+fn sealed(text: &str) -> Option<String> {
+    let head = &text[..text.find("  \"manifest\": {\n")?];
+    let (mut week, mut parts) = (String::new(), Vec::new());
+    let mut lines = head.lines();
+    while let Some(line) = lines.next() {
+        if let Some(named) = line.strip_prefix("      \"week\": \"") {
+            named.trim_end_matches("\",").clone_into(&mut week);
+        }
+        let begins =
+            |begin: &str| line.strip_prefix(begin).map(|rest| (rest, begin.len() - begin.trim_start().len()));
+        let (name, (rest, indent)) = if let Some(document) = begins("      \"document\": ") {
+            (format!("{week} document"), document)
+        } else if let Some(beside) = begins("      \"beside\": ") {
+            (format!("{week} beside"), beside)
+        } else if let Some(definitions) = begins("  \"definitions\": ") {
+            ("definitions".to_owned(), definitions)
+        } else {
+            continue;
+        };
+        let mut part = rest.trim_end_matches(',').to_owned();
+        let end = " ".repeat(indent) + "}";
+        // An empty one ends where it begins.
+        let mut is_done = rest != "{";
+        while !is_done {
+            let line = lines.next()?;
+            is_done = line.trim_end_matches(',') == end;
+            part.push('\n');
+            part.push_str(if is_done { "}" } else { line.get(indent..)? });
+        }
+        parts.push((name, part + "\n"));
+    }
+    let claims = parts.iter().map(|(name, part)| {
+        let (bytes, digest) = (part.len(), sha256(part));
+        format!("      {{\n        \"part\": \"{name}\",\n        \"bytes\": {bytes},\n        \"sha256\": \"{digest}\"\n      }}")
+    });
+    let claims = claims.collect::<Vec<_>>().join(",\n");
+    let whole = format!("{head}  \"manifest\": {{\n    \"parts\": [\n{claims}\n    ],\n");
+    Some(format!("{whole}    \"sha256\": \"{}\"\n  }}\n}}\n", sha256(&whole)))
 }
 
 /// What a store to be damaged has: so many events, one every two hours.

@@ -63,7 +63,7 @@ pub enum ErrorKind {
     Sketch,
     /// A file that is no bundle of pings, or one that was damaged.
     Bundle,
-    /// The other side of a connection does not want what it was sent.
+    /// The other side of a connection does not want what it was sent, or does not let it in.
     Refused,
     /// The other side of a connection could not be reached, or is out of order.
     Unreachable,

@@ -145,7 +145,9 @@ pub use report::query::{Answer, Query, Value};
 pub use report::reader::{Contents, Ledger, Reader};
 pub use sketch::{Sketch, SketchKind, estimate::Estimate};
 pub use storage::mark::Mark;
-pub use storage::ping::{Consent, Delivery, DeliveryOutcome, KeptPing, PingDigest};
+pub use storage::ping::{
+    Consent, Delivery, DeliveryOutcome, KeptPing, KeptWeek, PingDigest, RestoredSending,
+};
 pub use storage::retention::{Retained, Retention};
 pub use store::{Store, builder::Builder};
 pub use time::clock::{Clock, ManualClock};

@@ -317,3 +317,55 @@ fn an_export_overwrites_nothing_and_leaves_nothing_behind_when_it_fails() {
     assert_eq!(files, ["link.json", "mine.json"]);
     assert!(!Path::new("nowhere").exists());
 }
+
+/// What a source says may be about the machine.
+#[test]
+fn what_sources_said_is_carried_out_only_if_somebody_asks_for_it() {
+    const SAID: &str = "no route to db.internal, see /etc/acme/db.conf";
+    let metric = MetricDefinition::new("counts.rows", TimeFrame::None).source(DataSource::Database);
+    let unknown = MetricDefinition::new("counts.unknown", TimeFrame::None).source(DataSource::License);
+    let definitions = Definitions::new().event(EventDefinition::new("opened")).unwrap();
+    let definitions = definitions.metric(metric).unwrap().metric(unknown).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::builder(folder.path().join("usage.db")).definitions(definitions).open().unwrap();
+    let sources =
+        Sources::new().key_path("counts.rows", |_: &Asked| Err(headcount::SourceError::failed(SAID)));
+    let ping = store.ping().sources(sources);
+    let kept = ping.generate().unwrap();
+    let (plain, telling) = (folder.path().join("plain.json"), folder.path().join("telling.json"));
+    let bundle = ping.export(&PingWeeks::Unsent, &plain).unwrap();
+    assert!(!fs::read_to_string(&plain).unwrap().contains("db.internal"));
+    assert_eq!(Bundle::read(&plain).unwrap(), bundle);
+    assert_eq!(bundle.pings[0].document, kept.document);
+    let silent = |mut metric: headcount::MetricReport| {
+        metric.message.clear();
+        metric
+    };
+    // All but the words is as it was.
+    let expected: Vec<_> = kept.metrics().unwrap().into_iter().map(silent).collect();
+    assert_eq!(bundle.pings[0].metrics().unwrap(), expected);
+    assert!(expected.iter().any(|metric| !metric.reason.is_empty()));
+    let bundle = ping.export_with_messages(&PingWeeks::Unsent, &telling).unwrap();
+    assert_eq!(bundle.pings[0].metrics().unwrap(), kept.metrics().unwrap());
+    assert!(fs::read_to_string(&telling).unwrap().contains(SAID));
+}
+
+#[test]
+fn what_was_carried_out_is_not_carried_out_again_unless_it_is_named() {
+    let place = place(3, 1);
+    let ping = place.store.ping();
+    place.change("UPDATE pings SET outcome = 'sent' WHERE week = (SELECT min(week) FROM pings)");
+    ping.mark_carried(&[week("2026-W46"), week("2026-W47")]).unwrap();
+    let outcomes: Vec<_> = ping.weeks().unwrap().iter().map(|kept| kept.delivery.outcome.as_str()).collect();
+    assert_eq!(outcomes, ["sent", "carried", "kept"]);
+    let weeks = |bundle: Bundle| bundle.pings.iter().map(|ping| ping.week.to_string()).collect::<Vec<_>>();
+    assert_eq!(weeks(place.export(&PingWeeks::Unsent, "new.json").unwrap()), ["2026-W48"]);
+    let named = PingWeeks::These(vec![week("2026-W47")]);
+    assert_eq!(weeks(place.export(&named, "lost.json").unwrap()), ["2026-W47"]);
+    let unknown = ping.mark_carried(&[week("2026-W48"), week("2026-W30")]).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::NotKept);
+    assert_eq!(ping.weeks().unwrap()[2].delivery.outcome.as_str(), "kept");
+    ping.forget(week("2026-W46")).unwrap();
+    let forgotten = PingWeeks::These(vec![week("2026-W46")]);
+    assert_eq!(place.export(&forgotten, "none.json").unwrap_err().kind(), ErrorKind::NotKept);
+}

@@ -47,6 +47,11 @@ fn lines_of_json_are_counted_once_or_rejected() {
 }
 
 #[test]
+fn bundles_are_refused_or_taken_exactly() {
+    replay("bundle", MUTATIONS, checks::bundle);
+}
+
+#[test]
 fn damaged_stores_answer_or_say_why_not() {
     replay("store_file", MUTATIONS_OF_STORES, checks::store_file);
 }

@@ -14,7 +14,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use headcount::{
-    Definitions, Depth, ErrorKind, Event, EventDefinition, Existing, Mode, Query, Reader, Store, Upkeep,
+    Consent, DataCategory, Definitions, Depth, ErrorKind, Event, EventDefinition, Existing, Mode, Ping,
+    Query, Reader, RestoredSending, Store, Upkeep,
 };
 
 use common::dump;
@@ -168,4 +169,62 @@ fn a_restore_that_is_killed_leaves_the_old_store_or_the_new_one() {
     }
     // The first one is kept, however often others took its place.
     assert_eq!(counts.iter().filter(|count| **count == Some(3)).count(), 1, "{counts:?}");
+}
+
+/// The operator's last word holds, and where nobody can say what it was nothing leaves.
+#[test]
+fn a_backup_permits_nothing_that_was_taken_back_since() {
+    let (a, b) = ("https://a.example/pings", "https://b.example/pings");
+    let off = Consent::default;
+    let on = |url: &str| Consent::default().send_to(url);
+    let narrow = |consent: Consent| consent.without(DataCategory::Optional).suppress_below(7);
+    let off_at = |url: &str| on(url).without_sending();
+    for (backed_up, at_the_place, expected, sending) in [
+        (on(a), Some(off_at(a)), off_at(a), RestoredSending::TurnedOff),
+        (on(a), Some(on(b)), off_at(a), RestoredSending::TurnedOff),
+        (on(a), None, off_at(a), RestoredSending::TurnedOff),
+        (on(a), Some(on(a)), on(a), RestoredSending::On),
+        (on(a), Some(narrow(on(a))), narrow(on(a)), RestoredSending::On),
+        (narrow(on(a)), Some(on(a)), narrow(on(a)), RestoredSending::On),
+        (off(), Some(on(a)), off(), RestoredSending::Off),
+        (off(), Some(narrow(on(a))), narrow(off()), RestoredSending::Off),
+        (narrow(off()), None, narrow(off()), RestoredSending::Off),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, backup) = (folder.path().join("usage.db"), folder.path().join("backup.db"));
+        let store = open(&path);
+        store.ping().set_consent(&backed_up).unwrap();
+        store.reader().backup(&backup).unwrap();
+        match &at_the_place {
+            Some(consent) => store.ping().set_consent(consent).unwrap(),
+            None => {
+                drop(store);
+                std::fs::rename(&path, folder.path().join("elsewhere.db")).unwrap();
+            }
+        }
+        let before = std::fs::read(&backup).unwrap();
+        let restored = Upkeep::restore(&backup, &path, Existing::SetAside).unwrap();
+        assert_eq!(restored.sending, sending, "{backed_up:?} {at_the_place:?}");
+        assert_eq!(Ping::of(&Reader::open(&path).unwrap()).consent().unwrap(), expected);
+        assert!(Reader::open(&path).unwrap().check(Depth::Plain).unwrap().is_sound());
+        assert_eq!(std::fs::read(&backup).unwrap(), before);
+        let left = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = left.filter(|name| name.to_str().unwrap().contains("unfinished")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// What lies at the place says nothing.
+#[test]
+fn sending_is_off_where_a_damaged_store_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, backup) = (folder.path().join("usage.db"), folder.path().join("backup.db"));
+    let store = open(&path);
+    store.ping().set_consent(&Consent::default().send_to("https://a.example/")).unwrap();
+    store.reader().backup(&backup).unwrap();
+    drop(store);
+    std::fs::write(&path, vec![0x5a; 20_000]).unwrap();
+    let restored = Upkeep::restore(&backup, &path, Existing::SetAside).unwrap();
+    assert_eq!(restored.sending, RestoredSending::TurnedOff);
+    assert!(!Ping::of(&Reader::open(&path).unwrap()).consent().unwrap().sends());
 }

@@ -7,7 +7,7 @@ use super::args::RestoreArgs;
 use super::output::{Failure, Form, Output};
 use super::progress::during;
 use super::text;
-use crate::{Existing, Upkeep};
+use crate::{Existing, RestoredSending, Upkeep};
 
 #[derive(Serialize)]
 struct Document {
@@ -16,6 +16,7 @@ struct Document {
     rows: u64,
     sketches: u64,
     set_aside: Option<String>,
+    sending: &'static str,
 }
 
 pub(super) fn run(args: &RestoreArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -35,6 +36,7 @@ pub(super) fn run(args: &RestoreArgs, context: &Context, output: &mut Output<'_>
             rows: restored.check.rows,
             sketches: restored.check.sketches,
             set_aside,
+            sending: restored.sending.as_str(),
         }),
         Form::Text => {
             output.line(format_args!(
@@ -45,6 +47,14 @@ pub(super) fn run(args: &RestoreArgs, context: &Context, output: &mut Output<'_>
             ));
             if let Some(set_aside) = set_aside {
                 output.line(format_args!("the store that was there is {set_aside}"));
+            }
+            match restored.sending {
+                RestoredSending::On => output.line("pings are sent, as both say"),
+                RestoredSending::TurnedOff => output.line(format_args!(
+                    "sending pings is off: the backup has it on, and no store that was there had it on to the same URL; `{} ping consent --send-to URL` turns it on",
+                    context.program
+                )),
+                _ => {}
             }
         }
     }

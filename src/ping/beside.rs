@@ -180,12 +180,25 @@ impl Beside<'_> {
             duration_ms: milliseconds(self.duration),
             metrics: self.metrics.iter().map(metric).collect(),
         };
-        let mut json = serde_json::to_string_pretty(&stored).map_err(|error| {
-            Error::new(ErrorKind::Internal, format!("what stands beside the ping is no JSON: {error}"))
-        })?;
-        json.push('\n');
-        Ok(json)
+        write(&stored)
     }
+}
+
+fn write(stored: &Stored) -> Result<String, Error> {
+    let mut json = serde_json::to_string_pretty(stored).map_err(|error| {
+        Error::new(ErrorKind::Internal, format!("what stands beside the ping is no JSON: {error}"))
+    })?;
+    json.push('\n');
+    Ok(json)
+}
+
+fn read(json: &str) -> Result<Stored, Error> {
+    serde_json::from_str(json).map_err(|error| damaged(&error.to_string()))
+}
+
+#[cold]
+fn damaged(what: &str) -> Error {
+    Error::new(ErrorKind::StoreDamaged, format!("what stands beside the ping is damaged: {what}"))
 }
 
 /// In thousandths of a millisecond: finer ones are noise.
@@ -193,12 +206,17 @@ fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
+/// What [`Beside::render`] made, without the words of sources that failed: they may name paths, servers and values. Why a metric has no
+/// value is said in one word all the same.
+pub(crate) fn without_messages(json: &str) -> Result<String, Error> {
+    let mut stored = read(json)?;
+    stored.metrics.iter_mut().for_each(|metric| metric.message.clear());
+    write(&stored)
+}
+
 /// The metrics that a text which [`Beside::render`] made is about.
 pub(crate) fn metrics(json: &str) -> Result<Vec<MetricReport>, Error> {
-    let bad = |what: String| {
-        Error::new(ErrorKind::StoreDamaged, format!("what stands beside the ping is damaged: {what}"))
-    };
-    let stored: Stored = serde_json::from_str(json).map_err(|error| bad(error.to_string()))?;
+    let stored = read(json)?;
     let metric = |metric: StoredMetric| {
         let window = metric.window.map(|window| {
             let (from, to) = (Timestamp::parse(&window.from)?, Timestamp::parse(&window.to)?);
@@ -218,7 +236,7 @@ pub(crate) fn metrics(json: &str) -> Result<Vec<MetricReport>, Error> {
         })
     };
     let metrics: Result<Vec<_>, Error> = stored.metrics.into_iter().map(metric).collect();
-    metrics.map_err(|error| bad(error.to_string()))
+    metrics.map_err(|error| damaged(&error.to_string()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod bundle;
 pub(crate) mod difference;
 pub(crate) mod environment;
+pub(crate) mod history;
 pub(crate) mod schedule;
 pub(crate) mod source;
 pub(crate) mod sources;
@@ -307,24 +308,6 @@ impl Ping {
         Ok(PingSchedule::of(&self.uuid()?))
     }
 
-    /// Every document that is kept, by week.
-    ///
-    /// # Errors
-    ///
-    /// The errors of reading the store.
-    pub fn history(&self) -> Result<Vec<KeptPing>, Error> {
-        self.reader.read(|snapshot| snapshot.pings(IsoWeek::from_index(0), IsoWeek::of(Timestamp::MAX)))
-    }
-
-    /// The document of a week, if one is kept.
-    ///
-    /// # Errors
-    ///
-    /// The errors of reading the store.
-    pub fn kept(&self, week: IsoWeek) -> Result<Option<KeptPing>, Error> {
-        Ok(self.reader.read(|snapshot| snapshot.pings(week, week))?.pop())
-    }
-
     fn keep(&self, step: PingStep) -> Result<Commit, Error> {
         let keeper = self.keeper.as_ref().ok_or_else(only_reads)?;
         keeper.commit(step)
@@ -352,13 +335,4 @@ impl KeptPing {
 fn only_reads() -> Error {
     let what = "this ping is of a reader, which writes nothing; take that of a Store, or of an Upkeep";
     Error::new(ErrorKind::ReadOnly, what)
-}
-
-#[cold]
-fn not_kept(week: IsoWeek, pings: &[KeptPing]) -> Error {
-    let kept = match (pings.first(), pings.last()) {
-        (Some(first), Some(last)) => format!("those kept are of {} to {}", first.week, last.week),
-        _ => "none is".to_owned(),
-    };
-    Error::new(ErrorKind::NotKept, format!("no ping of {week} is kept; {kept}"))
 }

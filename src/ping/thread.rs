@@ -34,7 +34,7 @@ pub struct PingThread {
     _running: Sender<()>,
 }
 
-/// What the thread does besides making documents.
+/// What the thread does besides making documents: it sends them, if it does anything.
 pub(crate) type Afterwards = Box<dyn Fn(&Ping) -> Result<(), Error> + Send>;
 
 impl Ping {
@@ -92,15 +92,19 @@ impl Ping {
 fn look(ping: &Ping, keeper: &Weak<dyn PingKeeper>, afterwards: &Afterwards) -> bool {
     let Some(keeper) = keeper.upgrade() else { return false };
     let ping = Ping { keeper: Some(keeper), ..ping.clone() };
-    let (made, done) = (ping.run().map(drop), afterwards(&ping));
-    match made.and(done) {
-        Ok(()) => true,
-        Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Forked) => false,
-        Err(error) => {
-            tracing::warn!(%error, "the weekly ping could not be made; it is tried again");
-            true
-        }
+    let (made, sent) = (ping.run(), afterwards(&ping));
+    let is_gone = |error: &Error| matches!(error.kind(), ErrorKind::Closed | ErrorKind::Forked);
+    let (made, sent) = (made.err(), sent.err());
+    if made.iter().chain(&sent).any(is_gone) {
+        return false;
     }
+    if let Some(error) = made {
+        tracing::warn!(%error, "the weekly ping could not be made; it is tried again in a minute");
+    }
+    if let Some(error) = sent {
+        tracing::warn!(%error, "kept pings could not be sent; they are tried again when their time has come");
+    }
+    true
 }
 
 #[cfg(test)]

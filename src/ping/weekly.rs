@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 use crate::ping::Ping;
+use crate::ping::history::MadeBefore;
 use crate::storage::Commit;
 use crate::storage::ping::{KeptPing, PingStep, PingWorker};
 use crate::storage::sqlite;
@@ -41,6 +42,17 @@ enum Making {
     Here(KeptPing),
     There(KeptPing),
     Elsewhere,
+    /// It was made, and somebody had it forgotten.
+    Forgotten,
+}
+
+impl From<MadeBefore> for Making {
+    fn from(made: MadeBefore) -> Self {
+        match made {
+            MadeBefore::Kept(ping) => Self::There(*ping),
+            MadeBefore::Forgotten => Self::Forgotten,
+        }
+    }
 }
 
 impl Ping {
@@ -48,7 +60,7 @@ impl Ping {
     ///
     /// # Errors
     ///
-    /// As [`Ping::build`]; [`ErrorKind::StoreBusy`] while another process makes it; [`ErrorKind::ReadOnly`] for a ping of a reader; the
+    /// As [`Ping::build`]; [`ErrorKind::NotKept`] when this week's ping was forgotten; [`ErrorKind::StoreBusy`] while another process makes it; [`ErrorKind::ReadOnly`] for a ping of a reader; the
     /// reason of a failed commit.
     pub fn generate(&self) -> Result<KeptPing, Error> {
         self.generate_telling(&mut |_, _, _| {})
@@ -67,6 +79,13 @@ impl Ping {
             Making::Elsewhere => {
                 let what = format!("another process is making the ping of {week}; try again when it is done");
                 Err(Error::new(ErrorKind::StoreBusy, what))
+            }
+            Making::Forgotten => {
+                let what = format!(
+                    "the ping of {week} was made and forgotten, and of each week one is made; the next is that of {}",
+                    week.next()
+                );
+                Err(Error::new(ErrorKind::NotKept, what))
             }
         }
     }
@@ -98,7 +117,7 @@ impl Ping {
         if due_at > created {
             match self.make(week, due_at, told)? {
                 Making::Here(ping) => run.made = Some(ping),
-                Making::There(_) => {}
+                Making::There(_) | Making::Forgotten => {}
                 Making::Elsewhere => run.elsewhere = Some(week),
             }
         }
@@ -111,20 +130,20 @@ impl Ping {
         weeks_before: Timestamp,
         told: &mut dyn FnMut(usize, usize, &str),
     ) -> Result<Making, Error> {
-        if let Some(ping) = self.kept(week)? {
-            return Ok(Making::There(ping));
+        if let Some(made) = self.made_before(week)? {
+            return Ok(made.into());
         }
         let made = self.leased(|| {
             // The one that had the lease before may have made it.
-            if let Some(ping) = self.kept(week)? {
-                return Ok(Making::There(ping));
+            if let Some(made) = self.made_before(week)? {
+                return Ok(made.into());
             }
             let ping = KeptPing::new(week, self.report(weeks_before, None, told)?);
             let weeks_kept = self.consent()?.weeks_kept();
             match self.keep(PingStep::Keep { ping: Box::new(ping.clone()), weeks_kept })? {
                 Commit::Applied | Commit::Repeated => Ok(Making::Here(ping)),
                 // The lease had ended before the document was done.
-                Commit::Overtaken => self.kept(week)?.map(Making::There).ok_or_else(|| {
+                Commit::Overtaken => self.made_before(week)?.map(Making::from).ok_or_else(|| {
                     Error::new(ErrorKind::Internal, format!("the ping of {week} was not kept"))
                 }),
             }

@@ -51,6 +51,38 @@ impl KeptPing {
     }
 }
 
+/// How the ping of a week stands, without its document.
+///
+/// ```
+/// # fn main() -> Result<(), headcount::Error> {
+/// # use headcount::{Definitions, EventDefinition, Store};
+/// # let definitions = Definitions::new().event(EventDefinition::new("page_viewed"))?;
+/// # let store = Store::builder_in_memory().definitions(definitions).open()?;
+/// let made = store.ping().generate()?;
+/// for week in store.ping().weeks()? {
+///     println!("{}: {} bytes, {}", week.week, week.bytes, week.delivery.outcome.as_str());
+/// }
+/// assert_eq!(store.ping().weeks()?[0].digest, made.digest);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeptWeek {
+    /// The week in which it was due, or made.
+    pub week: IsoWeek,
+    /// When the values were begun to be computed.
+    pub recorded_at: Timestamp,
+    /// The size of the document; 0 when it was forgotten.
+    pub bytes: u64,
+    /// SHA-256 of the document, as it was kept.
+    pub digest: PingDigest,
+    /// Whether a limit in time, or a source that failed, left something out.
+    pub is_partial: bool,
+    /// What became of it; without the response, which [`KeptPing`] has.
+    pub delivery: Delivery,
+}
+
 /// SHA-256 of a document; written as 64 hexadecimal digits.
 ///
 /// ```
@@ -105,7 +137,7 @@ pub struct Delivery {
     pub outcome: DeliveryOutcome,
     /// How often it was tried to send it.
     pub attempts: u32,
-    /// When that was tried last.
+    /// When that was tried last; or when it was carried out, or forgotten.
     pub tried_at: Option<Timestamp>,
     /// Before this it is not tried again.
     pub next_at: Option<Timestamp>,
@@ -132,11 +164,16 @@ pub enum DeliveryOutcome {
     Sent,
     /// The other side does not want it; it is not tried again by itself.
     Refused,
+    /// Somebody has carried it out by hand ([`Ping::mark_carried`](crate::Ping::mark_carried)); it is not sent by itself.
+    Carried,
+    /// Somebody had it forgotten ([`Ping::forget`](crate::Ping::forget)): its document is gone, and its week gets no other.
+    Forgotten,
 }
 
 impl DeliveryOutcome {
     /// Every outcome.
-    pub const ALL: &[Self] = &[Self::Kept, Self::Waiting, Self::Sent, Self::Refused];
+    pub const ALL: &[Self] =
+        &[Self::Kept, Self::Waiting, Self::Sent, Self::Refused, Self::Carried, Self::Forgotten];
 
     /// The word that documents use.
     #[must_use]
@@ -146,6 +183,8 @@ impl DeliveryOutcome {
             Self::Waiting => "waiting",
             Self::Sent => "sent",
             Self::Refused => "refused",
+            Self::Carried => "carried",
+            Self::Forgotten => "forgotten",
         }
     }
 
@@ -263,6 +302,34 @@ impl Consent {
     }
 }
 
+/// What became of the sending of pings when a store was restored.
+///
+/// ```
+/// assert_eq!(headcount::RestoredSending::TurnedOff.as_str(), "turned_off");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RestoredSending {
+    /// The backup had it off, and off it is.
+    Off,
+    /// The backup and the store that it replaced had it on, to the same URL.
+    On,
+    /// The backup had it on, and it is off: the store that was there had it off or to another URL, could not say, or was not there.
+    TurnedOff,
+}
+
+impl RestoredSending {
+    /// The word that documents use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::On => "on",
+            Self::TurnedOff => "turned_off",
+        }
+    }
+}
+
 /// One that works at pings: of several processes one at a time does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PingWorker(pub(crate) [u8; 16]);
@@ -279,6 +346,10 @@ pub(crate) enum PingStep {
     /// Notes what became of a document that is not sent yet.
     #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only what sends has something to note"))]
     Deliver { week: IsoWeek, delivery: Delivery },
+    /// Notes that a document was carried out by hand.
+    Carry { week: IsoWeek },
+    /// Removes a document, and keeps its week taken.
+    Forget { week: IsoWeek },
     /// Sets what the operator has chosen.
     Choose(Consent),
 }

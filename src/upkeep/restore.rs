@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::report::backup::Unfinished;
 use crate::report::check::{Check, Depth};
 use crate::report::reader::Reader;
+use crate::storage::ping::RestoredSending;
 use crate::storage::sqlite;
 use crate::time::clock::Clock;
 use crate::time::timestamp::Timestamp;
@@ -52,6 +53,8 @@ pub struct Restored {
     /// The name that the store that was there has now: the old name, `.replaced-` and the time, such as
     /// `usage.db.replaced-20261122T100000Z`; the names of its log and its index go along.
     pub set_aside: Option<PathBuf>,
+    /// Whether pings are sent.
+    pub sending: RestoredSending,
 }
 
 impl Upkeep {
@@ -60,6 +63,10 @@ impl Upkeep {
     ///
     /// It is the same store: its identity, its sources and its marks are those of the backup, so that what was imported after the
     /// backup can be imported again and counts once. Events that were tracked after it are in the store that was set aside alone.
+    ///
+    /// What may leave the machine is the exception: nobody's word is taken back by a backup that is older. Pings are sent only if the backup and the
+    /// store that was there both say so, to the same URL, and have only the categories, and only counts of so many users, that both permit. Where no
+    /// store is, or one that cannot be asked, sending is off, until somebody turns it on ([`Ping::set_consent`](crate::Ping::set_consent)).
     ///
     /// Whoever is killed in it leaves the old store or the new one at the place. Where the log of the old store cannot be emptied, as of
     /// one that is damaged, there is a moment between two renames at which neither is there; both then stand beside the place.
@@ -113,14 +120,14 @@ impl Upkeep {
             ));
         }
         let was_there = is_there(store);
-        let put = sqlite::put(unfinished.path(), store, existing == Existing::SetAside, now);
+        let put = sqlite::restore(unfinished.path(), store, existing == Existing::SetAside, now);
         if put.is_err() && was_there && !is_there(store) {
             // Neither the old one is there nor the new one, and whoever reads the error may choose.
             unfinished.keep();
         }
-        let set_aside = put?;
+        let (set_aside, sending) = put?;
         let bytes = Reader::open(store)?.contents()?.bytes;
-        Ok(Restored { bytes, check, set_aside })
+        Ok(Restored { bytes, check, set_aside, sending })
     }
 }
 

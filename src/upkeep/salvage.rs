@@ -83,7 +83,7 @@ impl Upkeep {
         let bytes = unfinished.path().metadata().map_err(|error| {
             Error::new(ErrorKind::Io, format!("{}: looking at the new store: {error}", new.display()))
         })?;
-        sqlite::put(unfinished.path(), new, false, now)?;
+        sqlite::put(unfinished.path(), new, now)?;
         for finding in &check.findings {
             salvage.lose(
                 "store",

@@ -19,5 +19,6 @@ mod restore;
 mod retention;
 mod salvage;
 mod show;
+mod silence;
 mod stores;
 mod streams;

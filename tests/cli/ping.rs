@@ -139,3 +139,107 @@ fn what_became_of_each_metric_is_shown_the_ones_without_a_value_first() {
     assert!(first_value >= 2 && outcomes[first_value..].iter().all(|outcome| *outcome == "value"), "{shown}");
     assert!(shown.contains("settings.colour") && shown.contains("`system`"), "{shown}");
 }
+
+const LARGE_PINGS: usize = 150;
+const LARGE_BYTES: usize = 1_000_000;
+/// Of address space: two documents and what is said of them fit in, and not all that are kept.
+const MEMORY_KIB: usize = 100_000;
+
+/// All of them have 150 MB; a digest that does not fit makes each be read when it is to be sent.
+#[test]
+fn documents_are_read_one_by_one_and_only_where_they_are_needed() {
+    let bench = bench();
+    bench.run(&["ping", "consent", "--send-to", "http://127.0.0.1:9/"]);
+    bench.run(&["ping", "generate"]);
+    let store = rusqlite::Connection::open(bench.path("headcount.db")).unwrap();
+    let copies = format!(
+        "WITH RECURSIVE weeks (ago) AS (SELECT 1 UNION ALL SELECT ago + 1 FROM weeks WHERE ago < {LARGE_PINGS})
+         INSERT INTO pings SELECT week - ago, recorded, '{{\"a\": \"' || printf('%.*c', {LARGE_BYTES}, 'x') || '\"}}', beside,
+             digest, partial, outcome, attempts, tried, next, status, response FROM pings, weeks"
+    );
+    assert_eq!(store.execute(&copies, []).unwrap(), LARGE_PINGS);
+    store.execute("DELETE FROM pings WHERE week = (SELECT max(week) FROM pings)", []).unwrap();
+    drop(store);
+    let within = |args: &[&str]| {
+        let line = format!("ulimit -v {MEMORY_KIB}; exec \"$0\" \"$@\"");
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &line, env!("CARGO_BIN_EXE_headcount")]).args(args).current_dir(bench.path(""));
+        command.env_remove("HEADCOUNT_STORE").env_remove("HEADCOUNT_DEFINITIONS");
+        Ran::of(command.env("HEADCOUNT_NOW", crate::bench::NOW).output().unwrap())
+    };
+    let status = within(&["ping", "status"]);
+    assert_eq!((status.code, status.err.as_str()), (0, ""));
+    for args in [&["ping", "preview", "--diff"][..], &["ping", "diff"], &["ping", "history"]] {
+        let ran = within(args);
+        assert_eq!(ran.code, 0, "{args:?} {}", ran.err);
+    }
+    if cfg!(feature = "upload") {
+        let sent = within(&["ping", "send", "--no-proxy"]);
+        assert_eq!(sent.out.matches("is not sent").count(), LARGE_PINGS, "{} {}", sent.out, sent.err);
+    }
+    let checked = within(&["check"]);
+    assert_eq!(checked.code, 5, "{} {}", checked.out, checked.err);
+}
+
+#[test]
+fn a_damaged_ping_is_forgotten_with_the_command_that_the_check_names() {
+    let bench = bench();
+    bench.run(&["ping", "generate"]);
+    let store = rusqlite::Connection::open(bench.path("headcount.db")).unwrap();
+    store.execute("UPDATE pings SET document = replace(document, 'uuid', 'uuld')", []).unwrap();
+    drop(store);
+    let checked = bench.run(&["check"]);
+    assert!(
+        checked.code == 5 && format!("{}{}", checked.out, checked.err).contains("ping forget 2026-W47"),
+        "{}",
+        checked.out
+    );
+    let unknown = bench.run(&["ping", "forget", "2026-W46"]);
+    assert_eq!(
+        (unknown.code, unknown.err.as_str()),
+        (1, "error: no ping of 2026-W46 is kept; those kept are of 2026-W47 to 2026-W47\n")
+    );
+    let forgotten = bench.run(&["ping", "forget", "2026-W47"]);
+    assert!(
+        forgotten.code == 0 && forgotten.out.contains("kept here; its week gets no other"),
+        "{}",
+        forgotten.out
+    );
+    assert_eq!(bench.run(&["check"]).code, 0);
+    let history = bench.json(&["ping", "history"]);
+    assert_eq!(
+        (&history["pings"][0]["outcome"], &history["pings"][0]["sha256"]),
+        (&json!("forgotten"), &Json::Null)
+    );
+    assert!(bench.run(&["ping", "history"]).out.contains("forgotten Sun 22 Nov 10:00"));
+    for (args, code) in [
+        (&["ping", "generate"][..], 1),
+        (&["ping", "run"], 0),
+        (&["ping", "forget", "2026-W47"], 1),
+        (&["ping", "show"], 1),
+    ] {
+        assert_eq!(bench.run(args).code, code, "{args:?}");
+    }
+}
+
+#[test]
+fn an_export_says_what_stands_beside_and_marks_only_when_it_is_told_to() {
+    let bench = bench();
+    bench.run(&["ping", "generate", "--definitions", "config"]);
+    let plain = bench.run(&["ping", "export", "plain.json"]);
+    assert!(
+        plain.code == 0 && plain.out.ends_with("in its own words is left out (--with-messages)\n"),
+        "{}",
+        plain.out
+    );
+    let telling = bench.run(&["ping", "export", "telling.json", "--with-messages"]);
+    assert!(telling.out.contains("messages of sources in it may name paths"), "{}", telling.out);
+    let (plain, telling) =
+        (bench.json(&["ping", "verify", "plain.json"]), bench.json(&["ping", "verify", "telling.json"]));
+    assert!(plain["messages"] == 0 && telling["messages"].as_u64() > Some(1), "{plain} {telling}");
+    let carried = bench.run(&["ping", "export", "carried.json", "--mark-carried"]);
+    assert!(carried.out.contains("1 ping is noted as carried out"), "{}", carried.out);
+    assert_eq!(bench.json(&["ping", "history"])["pings"][0]["outcome"], "carried");
+    assert_eq!(bench.run(&["ping", "export", "again.json"]).code, 1);
+    assert_eq!(bench.run(&["ping", "export", "again.json", "2026-W47"]).code, 0);
+}

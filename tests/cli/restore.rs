@@ -84,3 +84,21 @@ fn the_log_of_the_old_store_goes_with_it() {
     assert_eq!((count("headcount.db"), count(aside)), (json!(1), json!(2)));
     assert_eq!(bench.run(&["check"]).code, 0);
 }
+
+#[test]
+fn a_backup_does_not_turn_sending_on_again_and_says_so() {
+    let bench = Bench::with_events();
+    bench.json(&["ping", "consent", "--send-to", "https://usage.example.com/pings"]);
+    bench.json(&["backup", "copy.db"]);
+    let ran = bench.run(&["restore", "copy.db", "--replace"]);
+    assert!(ran.code == 0 && ran.out.contains("pings are sent, as both say"), "{}", ran.out);
+    bench.json(&["ping", "consent", "--off"]);
+    let ran = bench.run(&["restore", "copy.db", "--replace"]);
+    assert!(
+        ran.out.contains("sending pings is off") && ran.out.contains("ping consent --send-to URL"),
+        "{}",
+        ran.out
+    );
+    assert_eq!(bench.json(&["ping", "status"])["sending"]["chosen"], json!(false));
+    assert_eq!(bench.json(&["restore", "copy.db", "--store", "new.db"])["sending"], json!("turned_off"));
+}

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Barrier;
 
 use headcount::{
-    Definitions, Depth, ErrorKind, Event, EventDefinition, ManualClock, Mode, Query, Reader, Retention, Rule,
-    Store, Timestamp, Upkeep,
+    Consent, Definitions, Depth, ErrorKind, Event, EventDefinition, Existing, ManualClock, Mode, Ping, Query,
+    Reader, RestoredSending, Retention, Rule, Store, Timestamp, Upkeep,
 };
 use rusqlite::Connection;
 
@@ -71,6 +71,24 @@ fn an_old_store_is_read_as_it_is() {
     assert!(reader.check(Depth::Deep).unwrap().is_sound());
     reader.backup(folder.path().join("backup.db")).unwrap();
     assert_eq!((version(&path), version(&folder.path().join("backup.db"))), (1, 1));
+}
+
+/// A backup from before there was a choice: it stays as it is where nothing was taken back, and takes on what was.
+#[test]
+fn an_old_backup_permits_nothing_that_was_taken_back_since() {
+    for (floor, expected) in [(0, 1), (7, NEWEST)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, backup) = (folder.path().join("usage.db"), folder.path().join("backup.db"));
+        old_store(&backup);
+        old_store(&path);
+        open(&path).ping().set_consent(&Consent::default().suppress_below(floor)).unwrap();
+        let restored = Upkeep::restore(&backup, &path, Existing::SetAside).unwrap();
+        assert_eq!((restored.sending, version(&path)), (RestoredSending::Off, expected));
+        let reader = Reader::open(&path).unwrap();
+        assert_eq!(Ping::of(&reader).consent().unwrap().least_users(), floor);
+        assert!(reader.check(Depth::Deep).unwrap().is_sound());
+        assert_old_numbers(&reader, 0);
+    }
 }
 
 #[test]

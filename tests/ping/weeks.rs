@@ -1,7 +1,8 @@
 //! One document a week: when it is due, what is kept, and what is forgotten.
 
 use headcount::{
-    Consent, ErrorKind, Event, IsoWeek, ManualClock, Ping, Reader, Store, Timestamp, ping_difference,
+    Consent, DeliveryOutcome, Depth, ErrorKind, Event, IsoWeek, ManualClock, Ping, Reader, Store, Timestamp,
+    ping_difference,
 };
 use serde_json::json;
 
@@ -148,4 +149,63 @@ fn a_lease_of_a_clock_that_was_wrong_holds_nobody_up() {
     assert!(store.ping().history().unwrap().is_empty());
     lease(at("2027-11-25T09:05:00Z"));
     assert!(store.ping().generate().is_ok());
+}
+
+#[test]
+fn a_forgotten_week_is_gone_and_is_never_made_again() {
+    let clock = ManualClock::new(at("2026-11-02T09:00:00Z"));
+    let store = store(definitions(), &clock);
+    let ping = store.ping();
+    let due = ping.run().unwrap().next_at;
+    clock.set(due);
+    let made = ping.run().unwrap().made.unwrap();
+    let stood = ping.forget(made.week).unwrap();
+    assert_eq!((stood.week, stood.digest, stood.bytes), (made.week, made.digest, made.document.len() as u64));
+    assert_eq!((ping.kept(made.week).unwrap(), ping.history().unwrap()), (None, vec![]));
+    let weeks = ping.weeks().unwrap();
+    assert_eq!((weeks.len(), weeks[0].bytes), (1, 0));
+    assert_eq!(
+        (weeks[0].delivery.outcome, weeks[0].delivery.tried_at),
+        (DeliveryOutcome::Forgotten, Some(due))
+    );
+    // Neither the schedule nor somebody who asks makes it anew.
+    let end_of_week = made.week.next().start().plus_seconds(-1);
+    for now in [due, due.plus_seconds(60), end_of_week] {
+        clock.set(now);
+        assert_eq!(ping.run().unwrap().made, None);
+    }
+    if IsoWeek::of(clock.now()) == made.week {
+        let again = ping.generate().unwrap_err();
+        assert!(again.kind() == ErrorKind::NotKept && again.to_string().contains("forgotten"), "{again}");
+    }
+    clock.set(due.plus_seconds(WEEK));
+    assert_eq!(ping.run().unwrap().made.unwrap().week, made.week.next());
+    assert_eq!(ping.last_kept(Some(made.week.next())).unwrap(), None);
+    for (week, said) in [
+        (made.week, "was forgotten at 2026-11-"),
+        (IsoWeek::parse("2026-W01").unwrap(), "no ping of 2026-W01 is kept"),
+    ] {
+        let refused = ping.forget(week).unwrap_err();
+        assert!(refused.kind() == ErrorKind::NotKept && refused.to_string().contains(said), "{refused}");
+    }
+    assert!(store.reader().check(Depth::Deep).unwrap().is_sound());
+    assert_eq!(Ping::of(store.reader()).forget(made.week.next()).unwrap_err().kind(), ErrorKind::ReadOnly);
+}
+
+#[test]
+fn a_week_that_was_forgotten_by_one_process_is_made_by_no_other() {
+    let clock = ManualClock::new(at("2026-11-25T09:00:00Z"));
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        Store::builder(folder.path().join("usage.db"))
+            .definitions(definitions())
+            .clock(clock.clone())
+            .open()
+            .unwrap()
+    };
+    let (one, other) = (open(), open());
+    let week = one.ping().generate().unwrap().week;
+    other.ping().forget(week).unwrap();
+    assert_eq!(one.ping().generate().unwrap_err().kind(), ErrorKind::NotKept);
+    assert_eq!(one.ping().weeks().unwrap().len(), 1);
 }

@@ -1,6 +1,6 @@
 //! What receivers answer, and what becomes of the ping.
 
-use headcount::{Acceptance, DeliveryOutcome, ErrorKind, SendFault, SendingStopped, UploadLimits};
+use headcount::{Acceptance, Consent, DeliveryOutcome, ErrorKind, SendFault, SendingStopped, UploadLimits};
 
 use crate::place::{Place, uploader, week};
 use crate::receiver::{Reaction, Receiver, answer, status};
@@ -80,7 +80,7 @@ fn what_passes_is_tried_again_with_the_same_bytes_until_it_is_sent() {
 
 #[test]
 fn a_refusal_is_final_unless_somebody_asks_again() {
-    for refusal in ["400 Bad Request", "401 Unauthorized", "404 Not Found", "410 Gone", "422 Unprocessable"] {
+    for refusal in ["400 Bad Request", "409 Conflict", "413 Too Large", "422 Unprocessable"] {
         let receiver = Receiver::start(vec![answer(refusal, "", "no thank you"), status("204 No Content")]);
         let place = Place::new(1, &receiver.url());
         let sending = place.send(&uploader());
@@ -102,6 +102,94 @@ fn a_refusal_is_final_unless_somebody_asks_again() {
     let place = Place::new(1, "http://127.0.0.1:9");
     let missing = place.store.ping().resend(&[week("2026-W40")], &uploader()).unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotKept);
+}
+
+/// Else a backlog is gone, a ping an attempt, before anybody has looked.
+#[test]
+fn what_is_set_wrong_here_costs_no_ping_and_holds_all_until_it_is_mended() {
+    let answers = [
+        ("401 Unauthorized", SendFault::Denied, "name a token"),
+        ("403 Forbidden", SendFault::Denied, "name a token"),
+        ("407 Proxy Authentication Required", SendFault::Denied, "proxy"),
+        ("404 Not Found", SendFault::NoReceiver, "correct the URL of the consent"),
+        ("405 Method Not Allowed", SendFault::NoReceiver, "correct the URL of the consent"),
+        ("410 Gone", SendFault::NoReceiver, "correct the URL of the consent"),
+        ("415 Unsupported Media Type", SendFault::NoReceiver, "correct the URL of the consent"),
+        ("308 Permanent Redirect", SendFault::Redirected, "correct the URL of the consent"),
+    ];
+    for (answer, fault, remedy) in answers {
+        let wrong = (0..4).map(|_| status(answer));
+        let receiver = Receiver::start(wrong.chain([status("200 OK")]).collect());
+        let place = Place::new(6, &receiver.url());
+        for attempt in 1..=3 {
+            let sending = place.send(&uploader());
+            let failure = sending.weeks[0].failure.as_ref().unwrap();
+            assert_eq!((sending.weeks.len(), failure.fault()), (1, fault), "{answer}");
+            assert!(failure.message().contains(remedy), "{failure}");
+            assert_eq!(sending.error().unwrap().kind(), ErrorKind::Refused);
+            let first = place.history()[0].delivery.clone();
+            assert_eq!((first.outcome, first.attempts), (DeliveryOutcome::Waiting, attempt));
+            // Nothing leaves before its time, by however many runs.
+            let until = first.next_at.unwrap();
+            for now in [place.now(), until.plus_seconds(-1)] {
+                place.clock.set(now);
+                let sending = place.send(&uploader());
+                assert_eq!(
+                    (sending.weeks.len(), sending.stopped),
+                    (0, Some(SendingStopped::Unmended { until }))
+                );
+            }
+            assert_eq!(u32::try_from(receiver.count()), Ok(attempt));
+            place.clock.set(until);
+        }
+        let outcomes = |place: &Place| {
+            place.history().iter().map(|ping| ping.delivery.outcome.as_str()).collect::<Vec<_>>()
+        };
+        place.send(&uploader());
+        assert_eq!(outcomes(&place), ["waiting", "kept", "kept", "kept", "kept", "kept"]);
+        // Somebody mends it, and asks once.
+        let sending = place.store.ping().send_at_once(&uploader()).unwrap();
+        assert_eq!(
+            (sending.weeks.len(), sending.error().is_none(), sending.stopped),
+            (6, true, None),
+            "{answer}"
+        );
+        assert_eq!(outcomes(&place), ["sent"; 6]);
+    }
+}
+
+#[test]
+fn a_wrong_url_is_mended_by_another_one_and_a_wrong_token_is_named() {
+    let wrong = Receiver::start(vec![status("404 Not Found")]);
+    let right = Receiver::start(vec![status("401 Unauthorized"), status("200 OK")]);
+    let place = Place::new(3, &wrong.url());
+    place.send(&uploader());
+    place.clock.set(place.now().plus_seconds(60));
+    place.store.ping().set_consent(&Consent::default().send_to(right.url())).unwrap();
+    let file = place.folder.path().join("token");
+    std::fs::write(&file, "old").unwrap();
+    let uploader = uploader().token_from_file(&file);
+    let error = place.store.ping().send_at_once(&uploader).unwrap().error().unwrap();
+    assert!(error.to_string().contains(&format!("renew the token in {}", file.display())), "{error}");
+    std::fs::write(&file, "new").unwrap();
+    assert_eq!(place.store.ping().send_at_once(&uploader).unwrap().weeks.len(), 3);
+    assert_eq!((wrong.count(), right.count()), (1, 4));
+}
+
+#[test]
+fn who_asks_for_all_waits_only_for_a_receiver_that_is_busy() {
+    let busy = Receiver::start(vec![status("503 Unavailable"), status("200 OK")]);
+    let place = Place::new(1, &busy.url());
+    place.send(&uploader());
+    assert!(place.store.ping().send_at_once(&uploader()).unwrap().weeks.is_empty());
+    // Nobody there: the network may be mended.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let place = Place::new(1, &format!("http://{address}/"));
+    for attempts in 1..=3 {
+        place.store.ping().send_at_once(&uploader()).unwrap();
+        assert_eq!(place.delivery().attempts, attempts);
+    }
+    assert!(place.send(&uploader()).weeks.is_empty());
 }
 
 #[test]
@@ -171,16 +259,31 @@ fn the_oldest_goes_first_and_a_ping_that_is_refused_holds_up_no_other() {
 
 #[test]
 fn what_would_happen_to_all_ends_the_run_after_the_first() {
-    for (failure, outcome) in [("401 Unauthorized", "refused"), ("503 Unavailable", "waiting")] {
+    for failure in ["500 Internal Server Error", "503 Unavailable"] {
         let receiver = Receiver::start(vec![status(failure), status("200 OK")]);
         let place = Place::new(3, &receiver.url());
         let sending = place.send(&uploader());
         assert_eq!((sending.weeks.len(), sending.stopped), (1, Some(SendingStopped::AfterFailure)));
         let outcomes = place.history().into_iter().map(|ping| ping.delivery.outcome.as_str());
-        assert_eq!(outcomes.collect::<Vec<_>>(), [outcome, "kept", "kept"]);
+        assert_eq!(outcomes.collect::<Vec<_>>(), ["waiting", "kept", "kept"]);
         // The others need not wait for it.
         assert_eq!(place.send(&uploader()).weeks.len(), 2);
     }
+}
+
+#[test]
+fn what_was_carried_out_by_hand_is_not_sent_unless_it_is_named() {
+    let receiver = Receiver::start(vec![status("200 OK")]);
+    let place = Place::new(3, &receiver.url());
+    let ping = place.store.ping();
+    ping.mark_carried(&[week("2026-W46"), week("2026-W47")]).unwrap();
+    assert_eq!(place.send(&uploader()).weeks.len(), 1);
+    assert!(ping.send_at_once(&uploader()).unwrap().weeks.is_empty());
+    ping.resend(&[week("2026-W46")], &uploader()).unwrap();
+    // What was sent stays so.
+    ping.mark_carried(&[week("2026-W48")]).unwrap();
+    let outcomes: Vec<_> = place.history().iter().map(|ping| ping.delivery.outcome.as_str()).collect();
+    assert_eq!((outcomes, receiver.count()), (vec!["sent", "carried", "sent"], 2));
 }
 
 #[test]

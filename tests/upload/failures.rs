@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use headcount::{Acceptance, DeliveryOutcome, ErrorKind, SendFault, UploadLimits, Uploader};
 
-use crate::place::{Place, uploader};
+use crate::place::{Place, uploader, week};
 use crate::receiver::{Reaction, Receiver, status};
 
 /// Far above what a busy machine adds.
@@ -106,6 +106,14 @@ fn a_damaged_ping_is_not_sent_and_holds_up_no_other() {
     assert_eq!(receiver.count(), 1);
     let first = &place.history()[0].delivery;
     assert_eq!((first.outcome, first.attempts), (DeliveryOutcome::Kept, 0));
+    // Each sending says so, until somebody has it forgotten.
+    let again = place.send(&uploader());
+    assert!(again.error().unwrap().to_string().contains("ping forget 2026-W47"), "{again:?}");
+    place.store.ping().forget(week("2026-W47")).unwrap();
+    assert_eq!(place.send(&uploader()), headcount::PingSending::default());
+    let named = place.store.ping().resend(&[week("2026-W47")], &uploader()).unwrap_err();
+    assert_eq!(named.kind(), ErrorKind::NotKept);
+    assert_eq!(receiver.count(), 1);
 }
 
 #[test]

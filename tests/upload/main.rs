@@ -16,6 +16,7 @@ mod kills;
 mod place;
 mod privacy;
 mod receiver;
+mod thread;
 mod tls;
 
 use common::child::role;

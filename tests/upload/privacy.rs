@@ -3,12 +3,11 @@
 use std::io::ErrorKind::WouldBlock;
 use std::io::Write;
 use std::net::TcpListener;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use headcount::{Consent, DataCategory, DeliveryOutcome, SendingStopped, Uploader};
 
-use crate::common::child::{Child, ROLE};
+use crate::common::child::Child;
 use crate::place::{Place, uploader, week};
 use crate::receiver::{Reaction, Receiver, answer, read, status};
 
@@ -101,38 +100,6 @@ fn the_environment_forbids_whatever_the_consent_says() {
         assert_eq!(place.delivery().attempts, 0);
     }
     nobody_came(&listener);
-}
-
-/// The calls of a child that builds a ping and sends what is due.
-fn network_calls(place: &Place, variables: &[(&str, &str)]) -> Vec<String> {
-    let trace = place.folder.path().join("trace");
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-e", "trace=network", "-o"]).arg(&trace).arg(std::env::current_exe().unwrap());
-    strace.args(["--exact", "a_child"]).env(ROLE, "send").envs(variables.iter().copied());
-    let done = strace.envs(place.variables()).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
-    let trace = std::fs::read_to_string(trace).unwrap();
-    trace.lines().filter(|line| line.contains("socket(AF_INET")).map(str::to_owned).collect()
-}
-
-/// Runs with `HEADCOUNT_TEST_SERVERS=1` and `strace` in the path.
-#[test]
-fn without_consent_no_socket_is_opened() {
-    if std::env::var_os("HEADCOUNT_TEST_SERVERS").is_none() {
-        println!("skipped: HEADCOUNT_TEST_SERVERS is not set");
-        return;
-    }
-    let (listener, url) = quiet();
-    let place = Place::new(1, &url);
-    for variables in [("DO_NOT_TRACK", "1"), ("HEADCOUNT_TELEMETRY", "off")] {
-        assert_eq!(network_calls(&place, &[variables]), Vec::<String>::new());
-    }
-    place.store.ping().set_consent(&Consent::default()).unwrap();
-    assert_eq!(network_calls(&place, &[]), Vec::<String>::new());
-    nobody_came(&listener);
-    // The trace would show it.
-    place.store.ping().set_consent(&Consent::default().send_to("http://127.0.0.1:9/")).unwrap();
-    assert!(!network_calls(&place, &[]).is_empty());
 }
 
 #[test]

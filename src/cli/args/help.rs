@@ -111,20 +111,25 @@ Examples:
 
 #[cfg(feature = "upload")]
 pub(super) const PING_SEND_HELP: &str = "\
-The bytes are those that are kept, at every attempt. What fails for a reason that passes is tried again after 5 minutes, then \
-after longer and longer, by the next call that comes then. Exits with 6 if the other side does not want a ping, with 7 if it cannot be \
-reached.
+The bytes are those that are kept, at every attempt. What fails is tried again by `ping run` and the program itself: after 5 minutes, \
+then after longer and longer. This command waits only for a receiver that is busy: once the network, the URL, the token or the \
+proxy is mended it sends all that wait. A wrong token or URL (401, 403, 404, a redirect) costs no ping; what the other side \
+does not want of a ping itself (400, 409, 413, 422) is not tried again, unless its week is named. Exits with 6 if the other side does \
+not want a ping or does not let it in, with 7 if it cannot be reached.
 
 Examples:
   {program} ping send --token-file /run/secrets/ping-token
   {program} ping send 2026-W47";
 
 pub(super) const PING_EXPORT_HELP: &str = "\
-One readable JSON file: the documents, what is known of each metric, the definitions, and a manifest with SHA-256. There are no \
-sketches in it.
+One readable JSON file: the documents, the definitions, a manifest with SHA-256, and of each metric what a ping that is sent leaves \
+here: the time that it took, its window, and in one word why it has no value. There are no sketches in it, and what a source said in its \
+own words only with --with-messages. With --mark-carried the pings count as delivered, so that turning sending on later sends them no \
+second time; `ping send WEEK` and `ping export FILE WEEK` take them all the same.
 
 Examples:
   {program} ping export pings.json
+  {program} ping export pings.json --mark-carried
   {program} ping export november.json 2026-W45 2026-W46 2026-W47";
 
 pub(super) const PING_VERIFY_HELP: &str = "\
@@ -155,6 +160,14 @@ pub(super) const PING_SHOW_HELP: &str = "\
 Examples:
   {program} ping show
   {program} ping show 2026-W47 --metrics";
+
+pub(super) const PING_FORGET_HELP: &str = "\
+What `check` and `ping send` say of a ping whose bytes changed on the disk ends with this, if there is no backup. Its document, what stands \
+beside it and the answer of the other side are gone; `ping history` goes on to have the week, and no other ping is made for \
+it, since somebody may have the first. Exits with 1 if no ping of that week is kept.
+
+Example:
+  {program} ping forget 2026-W47";
 
 pub(super) const PING_DIFF_HELP: &str = "\
 Examples:
@@ -191,6 +204,9 @@ pub(super) const RESTORE_HELP: &str = "\
 The backup is copied beside the place of the store, and the copy is checked, before anything else happens. A store that is there \
 stays, unless --replace sets it aside, with its log; nothing is deleted. Stop the programs that use it first, or restart them \
 afterwards: until then they say that their store was replaced.
+
+A backup turns on nothing that was turned off since: pings are sent only if the store that was there sends to the same URL, and have \
+only what both permit. Where no store was, sending is off; `{program} ping consent --send-to URL` turns it on.
 
 Examples:
   {program} restore /backups/usage-2026-11-22.db

@@ -27,8 +27,8 @@ use help::{
     RETENTION_HELP, SALVAGE_HELP, STATS_HELP,
 };
 pub(super) use ping::{
-    PingCommand, PingConsentArgs, PingDiffArgs, PingExportArgs, PingGenerateArgs, PingPreviewArgs,
-    PingRunArgs, PingShowArgs, PingVerifyArgs, SourceArgs,
+    PingCommand, PingConsentArgs, PingDiffArgs, PingExportArgs, PingForgetArgs, PingGenerateArgs,
+    PingPreviewArgs, PingRunArgs, PingShowArgs, PingVerifyArgs, SourceArgs,
 };
 #[cfg(feature = "upload")]
 pub(super) use ping::{PingSendArgs, UploadArgs};

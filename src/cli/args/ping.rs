@@ -7,9 +7,9 @@ use clap::{Args, Subcommand, ValueEnum};
 #[cfg(feature = "upload")]
 use super::help::PING_SEND_HELP;
 use super::help::{
-    PING_CONSENT_HELP, PING_DIFF_HELP, PING_EXPORT_HELP, PING_GENERATE_HELP, PING_HISTORY_HELP,
-    PING_PREVIEW_HELP, PING_QUESTIONS_HELP, PING_RUN_HELP, PING_SHOW_HELP, PING_STATUS_HELP,
-    PING_VERIFY_HELP,
+    PING_CONSENT_HELP, PING_DIFF_HELP, PING_EXPORT_HELP, PING_FORGET_HELP, PING_GENERATE_HELP,
+    PING_HISTORY_HELP, PING_PREVIEW_HELP, PING_QUESTIONS_HELP, PING_RUN_HELP, PING_SHOW_HELP,
+    PING_STATUS_HELP, PING_VERIFY_HELP,
 };
 use super::values::{parse_time, parse_week};
 use crate::{DataCategory, IsoWeek, Timestamp};
@@ -47,6 +47,9 @@ pub(in crate::cli) enum PingCommand {
     /// Shows what differs between two weeks
     #[command(after_help = PING_DIFF_HELP)]
     Diff(PingDiffArgs),
+    /// Removes the document of a week for good, as of one that is damaged
+    #[command(after_help = PING_FORGET_HELP)]
+    Forget(PingForgetArgs),
     /// Writes pings into one file that can be carried out by hand
     #[command(after_help = PING_EXPORT_HELP)]
     Export(PingExportArgs),
@@ -124,9 +127,15 @@ pub(in crate::cli) struct PingExportArgs {
     /// The new file; nothing may stand there yet
     #[arg(value_name = "FILE")]
     pub(in crate::cli) file: PathBuf,
-    /// The weeks [default: all that were not sent]
+    /// The weeks [default: all that were neither sent nor carried out]
     #[arg(value_name = "WEEK", value_parser = parse_week)]
     pub(in crate::cli) weeks: Vec<IsoWeek>,
+    /// Take along what sources said where they failed, which may name paths, servers and values
+    #[arg(long)]
+    pub(in crate::cli) with_messages: bool,
+    /// Note these pings as carried out: they are not sent later, and not in the next bundle
+    #[arg(long)]
+    pub(in crate::cli) mark_carried: bool,
 }
 
 #[derive(Debug, Args)]
@@ -154,7 +163,8 @@ pub(in crate::cli) struct PingPreviewArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PingConsentArgs {
-    /// Send each ping that is made from now on to this URL; `ping send WEEK` sends older ones
+    /// Send each ping that is made from now on to this URL, and those that wait to be sent to another one; `ping send WEEK` sends
+    /// those made while sending was off
     #[arg(long, value_name = "URL", conflicts_with = "off")]
     pub(in crate::cli) send_to: Option<String>,
     /// Send nothing from now on
@@ -182,6 +192,13 @@ pub(in crate::cli) struct PingShowArgs {
     /// Show what became of each metric instead: those without a value first, then the slowest
     #[arg(long)]
     pub(in crate::cli) metrics: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PingForgetArgs {
+    /// The week, as 2026-W47
+    #[arg(value_name = "WEEK", value_parser = parse_week)]
+    pub(in crate::cli) week: IsoWeek,
 }
 
 #[derive(Debug, Args)]

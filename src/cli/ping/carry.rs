@@ -8,7 +8,7 @@ use crate::cli::args::{PingExportArgs, PingVerifyArgs};
 use crate::cli::output::{Exit, Failure, Form, Output};
 use crate::cli::table::{Align, Table};
 use crate::cli::text;
-use crate::{Bundle, PingWeeks, Timestamp};
+use crate::{Bundle, IsoWeek, PingWeeks, Timestamp};
 
 #[derive(Serialize)]
 struct Document {
@@ -18,6 +18,8 @@ struct Document {
     uuid: String,
     #[serde(serialize_with = "instant")]
     made_at: Timestamp,
+    /// How many metrics have what their source said.
+    messages: usize,
     pings: Vec<Part>,
 }
 
@@ -37,8 +39,25 @@ pub(super) fn export(
         [] => PingWeeks::Unsent,
         weeks => PingWeeks::These(weeks.to_vec()),
     };
-    let bundle = super::reading(context)?.export(&weeks, &args.file)?;
+    let ping = if args.mark_carried { super::keeping(context)? } else { super::reading(context)? };
+    let bundle = match args.with_messages {
+        true => ping.export_with_messages(&weeks, &args.file)?,
+        false => ping.export(&weeks, &args.file)?,
+    };
+    let carried: Vec<IsoWeek> = bundle.pings.iter().map(|ping| ping.week).collect();
+    if args.mark_carried {
+        ping.mark_carried(&carried)?;
+    }
     tell(&args.file.display().to_string(), &bundle, "written and verified", output);
+    if output.form() == Form::Text {
+        if !args.with_messages {
+            output.line("what a source said in its own words is left out (--with-messages)");
+        }
+        if args.mark_carried {
+            let pings = text::plural(carried.len() as u64, "ping is", "pings are");
+            output.line(format_args!("{pings} noted as carried out, and not sent any more"));
+        }
+    }
     Ok(())
 }
 
@@ -58,6 +77,8 @@ pub(super) fn verify(args: &PingVerifyArgs, output: &mut Output<'_>) -> Result<(
 }
 
 fn tell(file: &str, bundle: &Bundle, what: &str, output: &mut Output<'_>) {
+    let metrics = bundle.pings.iter().flat_map(|ping| ping.metrics().unwrap_or_default());
+    let messages = metrics.filter(|metric| !metric.message.is_empty()).count();
     match output.form() {
         Form::Json => output.document(&Document {
             file: file.to_owned(),
@@ -65,6 +86,7 @@ fn tell(file: &str, bundle: &Bundle, what: &str, output: &mut Output<'_>) {
             sha256: bundle.digest.to_string(),
             uuid: bundle.uuid.clone(),
             made_at: bundle.made_at,
+            messages,
             pings: bundle
                 .pings
                 .iter()
@@ -91,6 +113,12 @@ fn tell(file: &str, bundle: &Bundle, what: &str, output: &mut Output<'_>) {
                 ]);
             }
             output.table(&table, "  ");
+            if messages > 0 {
+                let said = text::plural(messages as u64, "message", "messages");
+                output.line(format_args!(
+                    "{said} of sources in it may name paths, servers and values: read them before it leaves"
+                ));
+            }
         }
     }
 }

@@ -98,7 +98,7 @@ pub(in crate::cli) fn sending(consent: &Consent) -> String {
 
 fn tell(ping: &Ping, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     let (consent, schedule, uuid) = (ping.consent()?, ping.schedule()?, ping.uuid()?);
-    let (forbidden_by, last) = (sending_forbidden_by(), ping.history()?.pop());
+    let (forbidden_by, last) = (sending_forbidden_by(), ping.weeks()?.pop());
     let next_at = schedule.next(context.now());
     let permitted: Vec<&'static str> = DataCategory::ALL
         .iter()
@@ -141,7 +141,7 @@ fn tell(ping: &Ping, context: &Context, output: &mut Output<'_>) -> Result<(), F
                     "{}, made {}, {}",
                     last.week,
                     window::instant(last.recorded_at, moment),
-                    fate(&last, context)
+                    fate(&last.delivery, last.is_partial, context)
                 ),
                 None => "none is kept yet".to_owned(),
             };

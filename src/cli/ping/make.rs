@@ -8,7 +8,7 @@ use crate::cli::args::{PingGenerateArgs, PingRunArgs};
 use crate::cli::output::{Failure, Form, Output};
 use crate::cli::progress::Asking;
 use crate::cli::{Context, text, window};
-use crate::{KeptPing, MetricOutcome, Timestamp};
+use crate::{KeptPing, KeptWeek, MetricOutcome, Timestamp};
 
 #[derive(Serialize)]
 pub(super) struct KeptDocument {
@@ -16,7 +16,8 @@ pub(super) struct KeptDocument {
     #[serde(serialize_with = "instant")]
     recorded_at: Timestamp,
     bytes: usize,
-    sha256: String,
+    /// `None` when it was forgotten.
+    sha256: Option<String>,
     partial: bool,
     values: usize,
     failed: usize,
@@ -42,12 +43,25 @@ impl KeptDocument {
             week: ping.week.to_string(),
             recorded_at: ping.recorded_at,
             bytes: ping.document.len(),
-            sha256: ping.digest.to_string(),
+            sha256: Some(ping.digest.to_string()),
             partial: ping.is_partial,
             values: count(MetricOutcome::Value),
             failed: count(MetricOutcome::Failed),
             outcome: ping.delivery.outcome.as_str(),
         })
+    }
+
+    pub(super) fn forgotten(kept: &KeptWeek) -> Self {
+        Self {
+            week: kept.week.to_string(),
+            recorded_at: kept.recorded_at,
+            bytes: 0,
+            sha256: None,
+            partial: false,
+            values: 0,
+            failed: 0,
+            outcome: kept.delivery.outcome.as_str(),
+        }
     }
 
     fn line(&self, what: &str) -> String {
@@ -132,7 +146,7 @@ pub(super) fn run(args: &PingRunArgs, context: &Context, output: &mut Output<'_>
         }
     }
     #[cfg(feature = "upload")]
-    super::send::fail(&sending, output);
+    super::send::fail(&sending, context, output);
     #[cfg(feature = "upload")]
     if let Some(failure) = failure {
         return Err(failure);

@@ -31,6 +31,7 @@ pub(super) fn run(command: &PingCommand, context: &Context, output: &mut Output<
         PingCommand::History => kept::history(context, output),
         PingCommand::Show(args) => kept::show(args, context, output),
         PingCommand::Diff(args) => kept::diff(args, context, output),
+        PingCommand::Forget(args) => kept::forget(args, context, output),
         PingCommand::Export(args) => carry::export(args, context, output),
         PingCommand::Verify(args) => carry::verify(args, output),
     }
@@ -55,7 +56,7 @@ fn keeping(context: &Context) -> Result<Ping, Failure> {
 fn kept_of(ping: &Ping, week: Option<IsoWeek>, context: &Context) -> Result<KeptPing, Failure> {
     let found = match week {
         Some(week) => ping.kept(week)?,
-        None => ping.history()?.pop(),
+        None => ping.last_kept(None)?,
     };
     found.ok_or_else(|| {
         let program = &context.program;

@@ -40,7 +40,7 @@ pub(super) fn run(args: &PingPreviewArgs, context: &Context, output: &mut Output
         None => ping.build_telling(&mut told)?,
     };
     drop(progress);
-    let last = ping.history()?.pop();
+    let last = ping.last_kept(None)?;
     let since_last = match &last {
         Some(last) => Some((last.week.to_string(), ping_difference(&last.document, &report.document)?)),
         None => None,

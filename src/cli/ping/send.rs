@@ -30,7 +30,7 @@ pub(super) fn run(args: &PingSendArgs, context: &Context, output: &mut Output<'_
     let ping = super::keeping(context)?;
     let uploader = uploader(&args.upload);
     let send = || match args.weeks.as_slice() {
-        [] => ping.send(&uploader),
+        [] => ping.send_at_once(&uploader),
         weeks => ping.resend(weeks, &uploader),
     };
     let sending = during("sending", output.form(), send)?;
@@ -38,7 +38,7 @@ pub(super) fn run(args: &PingSendArgs, context: &Context, output: &mut Output<'_
         Form::Json => output.document(&Document::of(&sending)),
         Form::Text => tell(&sending, context, output),
     }
-    fail(&sending, output);
+    fail(&sending, context, output);
     Ok(())
 }
 
@@ -70,10 +70,19 @@ pub(super) fn tell(sending: &PingSending, context: &Context, output: &mut Output
 }
 
 /// The exit code says what became of it.
-pub(super) fn fail(sending: &PingSending, output: &mut Output<'_>) {
-    if let Some(error) = sending.error() {
-        output.fail(error.into());
-    }
+pub(super) fn fail(sending: &PingSending, context: &Context, output: &mut Output<'_>) {
+    let Some(error) = sending.error() else { return };
+    let mut failures = sending.weeks.iter().filter_map(|week| week.failure.as_ref());
+    let needs_mending = failures.any(|failure| failure.fault().needs_mending());
+    let program = &context.program;
+    let advice = if needs_mending {
+        format!(
+            " (the URL: `{program} ping consent --send-to URL`; the token: --token-file or --token-env; then `{program} ping send` sends all that wait)"
+        )
+    } else {
+        String::new()
+    };
+    output.fail(Failure::from(error).advise(&advice));
 }
 
 fn uploader(args: &UploadArgs) -> Uploader {

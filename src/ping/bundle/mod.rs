@@ -11,12 +11,13 @@ use std::path::Path;
 
 use crate::definition::Definitions;
 use crate::error::{Error, ErrorKind, plain};
+use crate::ping::Ping;
 use crate::ping::beside::{self, MetricReport};
 use crate::ping::bundle::canonical::canonical;
 use crate::ping::bundle::form::{Claim, Content, Entry};
-use crate::ping::{Ping, not_kept};
+use crate::ping::history::all_kept;
 use crate::report::backup::Unfinished;
-use crate::storage::ping::{DeliveryOutcome, KeptPing, PingDigest};
+use crate::storage::ping::{DeliveryOutcome, KeptPing, KeptWeek, PingDigest};
 use crate::storage::sqlite;
 use crate::time::timestamp::Timestamp;
 use crate::time::week::IsoWeek;
@@ -35,10 +36,10 @@ pub const MAX_BUNDLE_BYTES: u64 = 256 * 1024 * 1024;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum PingWeeks {
-    /// All that were not sent.
+    /// All that were neither sent nor carried out before.
     #[default]
     Unsent,
-    /// Those of these weeks, sent or not.
+    /// Those of these weeks, whatever became of them.
     These(Vec<IsoWeek>),
 }
 
@@ -110,7 +111,7 @@ pub struct BundledPing {
     pub document: String,
     /// SHA-256 of the document.
     pub digest: PingDigest,
-    /// What is known of each metric, as JSON.
+    /// What is known of each metric, as JSON; without messages, unless they were asked for.
     pub beside: String,
 }
 
@@ -128,7 +129,10 @@ impl BundledPing {
 
 impl Ping {
     /// Writes kept pings into one new file that can be carried out by hand, and reads it back. What is kept of them does not change:
-    /// nobody here knows whether they arrive.
+    /// nobody here knows whether they arrive; [`Ping::mark_carried`] is for who does.
+    ///
+    /// Of a metric without a value it says why in one word. The words of the sources, which may name paths, servers and values, stay in the store:
+    /// see [`Ping::export_with_messages`].
     ///
     /// The file is readable by its owner only; it is synced before it gets its name, and where anything fails there is none.
     ///
@@ -138,9 +142,26 @@ impl Ping {
     /// document that is not what its digest says; [`ErrorKind::Usage`] when there is something at `path` already, and for more than
     /// [`MAX_BUNDLE_BYTES`]; [`ErrorKind::ReadOnly`], [`ErrorKind::StoreFull`] and [`ErrorKind::Io`].
     pub fn export(&self, weeks: &PingWeeks, path: impl AsRef<Path>) -> Result<Bundle, Error> {
-        let path = path.as_ref();
+        self.export_beside(weeks, path.as_ref(), beside::without_messages)
+    }
+
+    /// As [`Ping::export`], with what sources said in their own words where they failed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ping::export`].
+    pub fn export_with_messages(&self, weeks: &PingWeeks, path: impl AsRef<Path>) -> Result<Bundle, Error> {
+        self.export_beside(weeks, path.as_ref(), |beside| Ok(beside.to_owned()))
+    }
+
+    fn export_beside(
+        &self,
+        weeks: &PingWeeks,
+        path: &Path,
+        beside: impl Fn(&str) -> Result<String, Error>,
+    ) -> Result<Bundle, Error> {
         let unfinished = Unfinished::beside(path)?;
-        let content = self.content(self.chosen(weeks)?)?;
+        let content = self.content(self.chosen(weeks)?, beside)?;
         let mut text = String::new();
         content.write(&content.manifest(), &mut |piece| text.push_str(piece));
         let limit = usize::try_from(MAX_BUNDLE_BYTES).unwrap_or(usize::MAX);
@@ -165,17 +186,20 @@ impl Ping {
     }
 
     fn chosen(&self, weeks: &PingWeeks) -> Result<Vec<KeptPing>, Error> {
-        let mut pings = self.history()?;
-        match weeks {
-            PingWeeks::Unsent => pings.retain(|ping| ping.delivery.outcome != DeliveryOutcome::Sent),
-            PingWeeks::These(weeks) => {
-                if let Some(missing) = weeks.iter().find(|week| !pings.iter().any(|ping| ping.week == **week))
-                {
-                    return Err(not_kept(*missing, &pings));
-                }
-                pings.retain(|ping| weeks.contains(&ping.week));
+        let kept = self.weeks()?;
+        let chosen: Vec<IsoWeek> = match weeks {
+            PingWeeks::Unsent => {
+                use DeliveryOutcome::{Kept, Refused, Waiting};
+                let is_unsent = |kept: &&KeptWeek| matches!(kept.delivery.outcome, Kept | Waiting | Refused);
+                kept.iter().filter(is_unsent).map(|kept| kept.week).collect()
             }
-        }
+            PingWeeks::These(weeks) => {
+                all_kept(weeks, &kept)?;
+                kept.iter().map(|kept| kept.week).filter(|week| weeks.contains(week)).collect()
+            }
+        };
+        let pings = chosen.into_iter().filter_map(|week| self.kept(week).transpose());
+        let pings = pings.collect::<Result<Vec<_>, _>>()?;
         if pings.is_empty() {
             let what = "no ping is waiting to be carried out; make one, or name the weeks";
             return Err(Error::new(ErrorKind::NotKept, what));
@@ -183,10 +207,17 @@ impl Ping {
         Ok(pings)
     }
 
-    fn content(&self, pings: Vec<KeptPing>) -> Result<Content, Error> {
+    fn content(
+        &self,
+        pings: Vec<KeptPing>,
+        beside: impl Fn(&str) -> Result<String, Error>,
+    ) -> Result<Content, Error> {
         let entry = |ping: KeptPing| {
             let damaged = |fault: String| {
-                let what = format!("the ping of {} is damaged: {fault}; restore a backup", ping.week);
+                let what = format!(
+                    "the ping of {0} is damaged: {fault}; restore a backup, or have it forgotten (`ping forget {0}`)",
+                    ping.week
+                );
                 Error::new(ErrorKind::StoreDamaged, what)
             };
             if !ping.is_intact() {
@@ -196,7 +227,8 @@ impl Ping {
             if canonical(&ping.document).map_err(damaged)? != ping.document {
                 return Err(damaged("its document is not in its own form".to_owned()));
             }
-            let beside = canonical(&ping.beside).map_err(damaged)?;
+            let beside = beside(&ping.beside).map_err(|error| error.context(ping.week))?;
+            let beside = canonical(&beside).map_err(damaged)?;
             Ok(Entry { week: ping.week, document: ping.document, beside })
         };
         let kept = self.reader.read(|snapshot| snapshot.definitions())?;

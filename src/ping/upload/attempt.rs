@@ -9,16 +9,20 @@ use crate::ping::upload::Uploader;
 use crate::ping::upload::fate::{MAX_RETRY_AFTER, SendFailure, SendFault, wait};
 use crate::ping::upload::line::MAX_RESPONSE_BYTES;
 use crate::ping::upload::sending::{SendingStopped, WeekSending};
-use crate::storage::ping::{Consent, Delivery, DeliveryOutcome, KeptPing, PingStep};
+use crate::storage::ping::{Consent, Delivery, DeliveryOutcome, PingStep};
 use crate::storage::sqlite;
 use crate::time::timestamp::Timestamp;
 use crate::time::week::IsoWeek;
 
-/// Whether a ping is sent because it is due, or because somebody asks for it.
+/// Why a ping is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Urgency {
+    /// Its time has come.
     WhenDue,
-    Now,
+    /// Somebody asks for all that can go, and may have mended what kept them.
+    AtOnce,
+    /// Somebody asks for this one.
+    ByName,
 }
 
 /// What became of a week.
@@ -34,19 +38,40 @@ pub(super) enum Attempt {
 
 impl Urgency {
     /// `since` is when the operator last agreed to send, or took something back: what was made before goes only if somebody names it.
-    pub(super) fn wants(self, ping: &KeptPing, since: Timestamp, now: Timestamp) -> bool {
-        if self == Self::WhenDue && ping.recorded_at < since {
-            return false;
-        }
-        // A time further ahead than any wait was noted by a clock that was wrong.
-        let is_due = |next_at: Timestamp| next_at <= now || next_at.since(now) > MAX_RETRY_AFTER;
-        let is_due = ping.delivery.next_at.is_none_or(is_due);
-        match ping.delivery.outcome {
-            DeliveryOutcome::Sent => false,
-            DeliveryOutcome::Refused => self == Self::Now,
-            DeliveryOutcome::Kept | DeliveryOutcome::Waiting => is_due || self == Self::Now,
+    pub(super) fn wants(
+        self,
+        recorded_at: Timestamp,
+        delivery: &Delivery,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        match delivery.outcome {
+            DeliveryOutcome::Sent | DeliveryOutcome::Forgotten => false,
+            _ if self == Self::ByName => true,
+            DeliveryOutcome::Refused | DeliveryOutcome::Carried => false,
+            DeliveryOutcome::Kept | DeliveryOutcome::Waiting if recorded_at < since => false,
+            DeliveryOutcome::Kept | DeliveryOutcome::Waiting => {
+                waits_until(delivery, now).is_none() || self == Self::AtOnce && !is_asked_to_wait(delivery)
+            }
         }
     }
+}
+
+/// Until when the next attempt waits, if that is to come.
+pub(super) fn waits_until(delivery: &Delivery, now: Timestamp) -> Option<Timestamp> {
+    // A time further ahead than any wait was noted by a clock that was wrong.
+    delivery.next_at.filter(|next_at| *next_at > now && next_at.since(now) <= MAX_RETRY_AFTER)
+}
+
+/// Whether the last attempt failed for what is set here.
+pub(super) fn needs_mending(delivery: &Delivery) -> bool {
+    delivery.outcome == DeliveryOutcome::Waiting
+        && delivery.status.and_then(SendFault::of_status).is_some_and(SendFault::needs_mending)
+}
+
+/// Whether the other side is there and cannot take more: nothing that somebody mends here hastens it.
+fn is_asked_to_wait(delivery: &Delivery) -> bool {
+    delivery.status.is_some() && !needs_mending(delivery)
 }
 
 impl Ping {
@@ -69,12 +94,12 @@ impl Ping {
     ) -> Result<Attempt, Error> {
         let Some(ping) = self.kept(week)? else { return Ok(Attempt::Nothing) };
         let since = self.reader.read(|snapshot| snapshot.sends_since())?;
-        if !urgency.wants(&ping, since, self.reader.clock_now()) {
+        if !urgency.wants(ping.recorded_at, &ping.delivery, since, self.reader.clock_now()) {
             return Ok(Attempt::Nothing);
         }
         if !ping.is_intact() {
             let what = format!(
-                "the ping of {week} is not what it was kept as, so it was not sent; restore a backup of the store"
+                "the ping of {week} is not what it was kept as, so it was not sent; restore a backup of the store, or have the ping forgotten (`ping forget {week}`)"
             );
             let failure = Some(SendFailure::new(SendFault::Damaged, what));
             let week = WeekSending { week, delivery: ping.delivery, failure };

@@ -15,9 +15,18 @@ pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
 /// How much of a response a message shows.
 const SHOWN_CHARS: usize = 200;
 
+/// What somebody has set for the sending, and where, as messages say it.
+#[derive(Clone)]
+pub(super) struct Setup {
+    pub(super) url: &'static str,
+    pub(super) token: Option<String>,
+    pub(super) proxy: Option<String>,
+}
+
 /// What came back.
 pub(super) struct Reply {
     pub(super) place: String,
+    pub(super) setup: Setup,
     pub(super) status: u16,
     /// The host that a redirect leads to.
     pub(super) location: Option<String>,
@@ -46,8 +55,26 @@ pub struct SendFailure {
 
 /// What kept a document from being sent.
 ///
+/// A status says which, and whose fault it is: the document's, of which there is no other; the receiver's or the network's, which passes;
+/// or that of what somebody has set here, which would meet every document and is mended here.
+///
+/// | status | fault | that document | the others |
+/// |---|---|---|---|
+/// | 200 to 299 | none, unless [`Acceptance::Gitlab`] makes it `Unconfirmed` | is sent, or tried again | go on |
+/// | 400, 409, 413, 422 | `Refused` | is not tried again by itself | go on |
+/// | 401, 402, 403, 407 | `Denied`: the token, or the proxy's password | waits | wait for it |
+/// | 300 to 399 | `Redirected`: the URL | waits | wait for it |
+/// | any other from 400 to 499, as 404, 405, 410, 415 | `NoReceiver`: the URL | waits | wait for it |
+/// | 408, 425, 429, 500 and above, below 200 | `Unavailable` | waits | are tried next time |
+///
+/// GitLab's receiver knows no final refusal: there every status but those from 200 to 299 is a failure. 409 is among the final ones because a receiver
+/// says so of a document that it has, and none that it lacks is lost by it: it can be sent again by name.
+///
 /// ```
-/// assert!(!headcount::SendFault::Timeout.is_permanent());
+/// use headcount::SendFault;
+///
+/// assert!(SendFault::Refused.is_permanent());
+/// assert!(SendFault::Denied.needs_mending() && !SendFault::Denied.is_permanent());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -58,23 +85,46 @@ pub enum SendFault {
     Tls,
     /// A limit in time passed.
     Timeout,
-    /// The other side is busy or out of order: a status of 408, 425, 429, or 500 and above.
+    /// The other side is busy or out of order.
     Unavailable,
     /// The status says yes, and the response is not what was asked for with [`Acceptance::Gitlab`].
     Unconfirmed,
-    /// The other side asks to send it elsewhere, which is never done.
+    /// The other side asks to send it elsewhere, which is never done: the URL must be mended.
     Redirected,
-    /// The other side does not want it.
+    /// The other side, or the proxy, does not let anything in: the token, or the proxy's password, must be mended.
+    Denied,
+    /// Nothing at the URL takes pings: the URL must be mended.
+    NoReceiver,
+    /// The other side does not want this document.
     Refused,
     /// The kept document is not what its digest says; it was not sent.
     Damaged,
 }
 
 impl SendFault {
-    /// Whether it is not tried again by itself.
+    /// What a status means; `None` is that the document arrived.
+    pub(super) fn of_status(status: u16) -> Option<Self> {
+        match status {
+            200..=299 => None,
+            300..=399 => Some(Self::Redirected),
+            400 | 409 | 413 | 422 => Some(Self::Refused),
+            401..=403 | 407 => Some(Self::Denied),
+            408 | 425 | 429 => Some(Self::Unavailable),
+            400..=499 => Some(Self::NoReceiver),
+            _ => Some(Self::Unavailable),
+        }
+    }
+
+    /// Whether the document is not tried again by itself.
     #[must_use]
     pub fn is_permanent(self) -> bool {
-        matches!(self, Self::Redirected | Self::Refused | Self::Damaged)
+        matches!(self, Self::Refused | Self::Damaged)
+    }
+
+    /// Whether it takes somebody who mends the token, the URL or the proxy here. It is tried again all the same.
+    #[must_use]
+    pub fn needs_mending(self) -> bool {
+        matches!(self, Self::Redirected | Self::Denied | Self::NoReceiver)
     }
 
     /// The word that documents use.
@@ -87,6 +137,8 @@ impl SendFault {
             Self::Unavailable => "unavailable",
             Self::Unconfirmed => "unconfirmed",
             Self::Redirected => "redirected",
+            Self::Denied => "denied",
+            Self::NoReceiver => "no_receiver",
             Self::Refused => "refused",
             Self::Damaged => "damaged",
         }
@@ -114,7 +166,7 @@ impl SendFailure {
     pub(super) fn error(&self) -> Error {
         let kind = match self.fault {
             SendFault::Damaged => ErrorKind::StoreDamaged,
-            fault if fault.is_permanent() => ErrorKind::Refused,
+            fault if fault.is_permanent() || fault.needs_mending() => ErrorKind::Refused,
             _ => ErrorKind::Unreachable,
         };
         Error::new(kind, self.message.clone())
@@ -130,24 +182,34 @@ impl fmt::Display for SendFailure {
 impl Reply {
     /// Why the document is not with the other side, unless it is.
     pub(super) fn failure(&self, acceptance: Acceptance) -> Option<SendFailure> {
-        let (fault, what) = match self.status {
-            200..=299 if acceptance == Acceptance::Status || is_confirmed(&self.body) => return None,
-            200..=299 if !self.is_whole => {
-                (SendFault::Unconfirmed, "the response was cut off before it confirmed the ping".to_owned())
+        let fault = match SendFault::of_status(self.status) {
+            None if acceptance == Acceptance::Status || is_confirmed(&self.body) => return None,
+            None => SendFault::Unconfirmed,
+            Some(fault) => fault,
+        };
+        let url = self.setup.url;
+        let what = match fault {
+            SendFault::Unconfirmed if !self.is_whole => {
+                "the response was cut off before it confirmed the ping".to_owned()
             }
-            200..=299 => {
-                (SendFault::Unconfirmed, "the response has no `usage_data_id`, as GitLab's has".to_owned())
-            }
-            300..=399 => {
+            SendFault::Unconfirmed => "the response has no `usage_data_id`, as GitLab's has".to_owned(),
+            SendFault::Redirected => {
                 let to = self.location.as_deref().unwrap_or("nowhere");
-                let what =
-                    format!("it redirects to {to}; a ping goes only where the operator said: set the URL");
-                (SendFault::Redirected, what)
+                format!("it redirects to {to}, and a ping goes only where somebody here says; correct {url}")
             }
-            408 | 425 | 429 | 500.. => (SendFault::Unavailable, "it cannot take the ping now".to_owned()),
-            401 | 403 => (SendFault::Refused, "it does not let the ping in; check the token".to_owned()),
-            400..=499 => (SendFault::Refused, "it does not want the ping".to_owned()),
-            _ => (SendFault::Unavailable, "it answers with a status that means nothing".to_owned()),
+            SendFault::Denied if self.status == 407 => match &self.setup.proxy {
+                Some(proxy) => format!(
+                    "the proxy does not let the ping through; correct the name and password in {proxy}"
+                ),
+                None => format!("it asks for the password of a proxy; correct {url}, or name the proxy"),
+            },
+            SendFault::Denied => match &self.setup.token {
+                Some(token) => format!("it does not let the ping in; renew {token}"),
+                None => "it does not let the ping in, which went without a token; name a token".to_owned(),
+            },
+            SendFault::NoReceiver => format!("nothing there takes pings; correct {url}"),
+            SendFault::Refused => "it does not want this ping".to_owned(),
+            _ => "it cannot take the ping now".to_owned(),
         };
         let said = self.body.split_whitespace().collect::<Vec<_>>().join(" ");
         let said: String = said.chars().filter(|char| !char.is_control()).take(SHOWN_CHARS).collect();
@@ -157,7 +219,7 @@ impl Reply {
 
     /// Whether documents of other weeks would fare as this one did.
     pub(super) fn is_of_all(&self) -> bool {
-        !matches!(self.status, 200..=299 | 400 | 409 | 413 | 415 | 422)
+        !matches!(SendFault::of_status(self.status), None | Some(SendFault::Refused))
     }
 
     /// How long the receiver asks to wait.
@@ -201,21 +263,35 @@ mod tests {
 
     fn reply(status: u16, body: &str) -> Reply {
         let place = "https://a.example".to_owned();
-        Reply { place, status, location: None, retry_after: None, is_whole: true, body: body.to_owned() }
+        let setup = Setup { url: "the URL", token: None, proxy: None };
+        Reply {
+            place,
+            setup,
+            status,
+            location: None,
+            retry_after: None,
+            is_whole: true,
+            body: body.to_owned(),
+        }
     }
 
     #[test]
-    fn every_status_is_final_or_passing_as_promised() {
+    fn every_status_is_of_the_document_of_what_is_set_here_or_passing_as_promised() {
         for status in 100..=999 {
-            let fault = reply(status, "").failure(Acceptance::Status).map(|failure| failure.fault());
+            let reply = reply(status, "");
+            let fault = reply.failure(Acceptance::Status).map(|failure| failure.fault());
             let expected = match status {
                 200..=299 => None,
                 300..=399 => Some(SendFault::Redirected),
+                400 | 409 | 413 | 422 => Some(SendFault::Refused),
+                401 | 402 | 403 | 407 => Some(SendFault::Denied),
                 408 | 425 | 429 => Some(SendFault::Unavailable),
-                400..=499 => Some(SendFault::Refused),
+                404..=499 => Some(SendFault::NoReceiver),
                 _ => Some(SendFault::Unavailable),
             };
             assert_eq!(fault, expected, "{status}");
+            // What burns one document never stands for all, and what stands for all burns none.
+            assert!(!reply.is_of_all() || !expected.unwrap().is_permanent(), "{status}");
         }
     }
 

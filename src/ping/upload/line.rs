@@ -7,7 +7,7 @@ use ureq::tls::{TlsConfig, TlsProvider};
 use ureq::{Agent, Timeout};
 
 use crate::error::{Error, ErrorKind, plain};
-use crate::ping::upload::fate::{Reply, SendFailure, SendFault};
+use crate::ping::upload::fate::{Reply, SendFailure, SendFault, Setup};
 use crate::ping::upload::trust;
 use crate::ping::upload::{Token, Uploader};
 
@@ -24,6 +24,7 @@ pub(super) struct Line {
     token: Option<Token>,
     /// Scheme, host and port, as messages name it: a path or a query may be confidential.
     place: String,
+    setup: Setup,
 }
 
 impl Uploader {
@@ -54,6 +55,15 @@ impl Uploader {
         if is_tls || is_proxy_tls {
             tls = tls.root_certs(trust::roots(self.ca_file.as_deref())?);
         }
+        let setup = Setup {
+            url: if self.url.is_some() {
+                "the URL that this program sends to"
+            } else {
+                "the URL of the consent"
+            },
+            token: self.token.as_ref().map(ToString::to_string),
+            proxy: proxy.map(|proxy| proxy.place),
+        };
         let limits = self.limits;
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -73,7 +83,7 @@ impl Uploader {
             .timeout_recv_body(Some(limits.response))
             .timeout_global(Some(limits.longest()))
             .build();
-        Ok(Line { agent: config.new_agent(), url: url.to_owned(), token, place })
+        Ok(Line { agent: config.new_agent(), url: url.to_owned(), token, place, setup })
     }
 }
 
@@ -97,6 +107,7 @@ impl Line {
         let read = response.into_body().into_reader().take(MAX_RESPONSE_BYTES).read_to_end(&mut body);
         Ok(Reply {
             place: self.place.clone(),
+            setup: self.setup.clone(),
             status,
             location: location.map(|location| self.destination_of(&location)),
             retry_after,
@@ -122,7 +133,14 @@ impl Line {
 
     #[cold]
     fn failure(&self, error: &ureq::Error) -> SendFailure {
-        let (fault, what) = words(error);
+        let (fault, what) = match error {
+            ureq::Error::ConnectProxyFailed(reason) => {
+                let proxy = self.setup.proxy.as_deref().unwrap_or("the proxy");
+                let what = format!("the proxy did not let it through: {reason}; check {proxy}");
+                (SendFault::Unreachable, what)
+            }
+            error => words(error),
+        };
         SendFailure::new(fault, format!("{}: {what}", self.place))
     }
 }
@@ -137,9 +155,6 @@ fn words(error: &ureq::Error) -> (SendFault, String) {
         }
         Failed::HostNotFound => {
             unreachable("the name of the host is not known; check it, and the network".to_owned())
-        }
-        Failed::ConnectProxyFailed(reason) => {
-            unreachable(format!("the proxy did not let it through: {reason}"))
         }
         Failed::ConnectionFailed => {
             unreachable("no connection could be made; check the network and the proxy".to_owned())

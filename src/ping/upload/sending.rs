@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::ping::Ping;
+use crate::ping::history::all_kept;
 use crate::ping::upload::Uploader;
-use crate::ping::upload::attempt::{Attempt, Urgency};
+use crate::ping::upload::attempt::{Attempt, Urgency, needs_mending, waits_until};
 use crate::ping::upload::fate::SendFailure;
-use crate::ping::{Ping, not_kept};
-use crate::storage::ping::Delivery;
+use crate::storage::ping::{Delivery, KeptWeek};
+use crate::time::timestamp::Timestamp;
 use crate::time::week::IsoWeek;
 
 /// A lease lasts this much longer than an attempt may take, for noting what became of it.
@@ -73,6 +75,11 @@ pub enum SendingStopped {
     Elsewhere,
     /// What happened to the last week tried would happen to all; the others are tried at the next call.
     AfterFailure,
+    /// The token, the URL or the proxy was wrong at the last attempt ([`SendFault::needs_mending`](crate::SendFault::needs_mending)): all wait.
+    Unmended {
+        /// Until then, or for [`Ping::send_at_once`].
+        until: Timestamp,
+    },
 }
 
 impl std::fmt::Display for SendingStopped {
@@ -84,18 +91,23 @@ impl std::fmt::Display for SendingStopped {
             Self::AfterFailure => {
                 f.write_str("the others would fare as the last one did; they are tried next time")
             }
+            Self::Unmended { until } => write!(
+                f,
+                "the token, the URL or the proxy was wrong at the last attempt; all wait until {until}, or until somebody who has mended it sends them"
+            ),
         }
     }
 }
 
 impl PingSending {
-    /// The worst that happened, as an error: [`ErrorKind::Refused`](crate::ErrorKind::Refused) for what the other side does not want,
-    /// [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable) for what will be tried again.
+    /// The worst that happened, as an error: [`ErrorKind::Refused`](crate::ErrorKind::Refused) for what somebody must mend here, before what the other
+    /// side does not want; [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable) for what passes by itself.
     #[must_use]
     pub fn error(&self) -> Option<Error> {
         let failures =
             self.weeks.iter().filter_map(|week| week.failure.as_ref().map(|failure| (week, failure)));
-        let worst = failures.max_by_key(|(_, failure)| failure.fault().is_permanent());
+        let worst = failures
+            .max_by_key(|(_, failure)| (failure.fault().needs_mending(), failure.fault().is_permanent()));
         worst.map(|(week, failure)| failure.error().context(format_args!("the ping of {}", week.week)))
     }
 }
@@ -111,8 +123,9 @@ impl Ping {
     /// `Idempotency-Key`.
     ///
     /// What fails for a reason that passes waits for 5 minutes after the first attempt, then twice as long each time up to 6 hours, less up
-    /// to a half by chance, and as long as the receiver asks for, up to a day. It is tried for as long as the store keeps it. What the
-    /// receiver does not want, and what it redirects, is not tried again by itself: see [`Ping::resend`].
+    /// to a half by chance, and as long as the receiver asks for, up to a day. It is tried for as long as the store keeps it. A token, a URL
+    /// or a proxy that is wrong costs no ping: the first one that meets it waits so, and all others with it. What the receiver does not want is not
+    /// tried again by itself: see [`Ping::resend`], and [`SendFault`](crate::SendFault) for what is what.
     ///
     /// # Errors
     ///
@@ -120,24 +133,56 @@ impl Ping {
     /// cannot be used; [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly) for a ping of a reader; the errors of reading the store, and the
     /// reason of a failed commit. That a ping could not be sent is none: see [`PingSending::error`].
     pub fn send(&self, uploader: &Uploader) -> Result<PingSending, Error> {
-        let now = self.reader.clock_now();
-        let since = self.reader.read(|snapshot| snapshot.sends_since())?;
-        let due = self.history()?.into_iter().filter(|ping| Urgency::WhenDue.wants(ping, since, now));
-        self.send_each(&due.map(|ping| ping.week).collect::<Vec<_>>(), uploader, Urgency::WhenDue)
+        let (now, since, weeks) = self.standing()?;
+        let waits = |kept: &KeptWeek| {
+            let is_held = kept.recorded_at >= since && needs_mending(&kept.delivery);
+            waits_until(&kept.delivery, now).filter(|_| is_held)
+        };
+        if let Some(until) = weeks.iter().filter_map(waits).max() {
+            let (stopped, _) = self.may_send()?;
+            let stopped = stopped.unwrap_or(SendingStopped::Unmended { until });
+            return Ok(PingSending { weeks: Vec::new(), stopped: Some(stopped) });
+        }
+        self.send_wanted(&weeks, uploader, Urgency::WhenDue, (since, now))
     }
 
-    /// Sends the pings of these weeks now, in the order given, also those that were refused and those whose time has not come; not
-    /// those that were sent.
+    /// As [`Ping::send`], and also those that wait because of what somebody here may have mended meanwhile: the token, the URL, the proxy, the
+    /// certificates, the network. Those whose receiver was there and could not take more wait on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ping::send`].
+    pub fn send_at_once(&self, uploader: &Uploader) -> Result<PingSending, Error> {
+        let (now, since, weeks) = self.standing()?;
+        self.send_wanted(&weeks, uploader, Urgency::AtOnce, (since, now))
+    }
+
+    /// Sends the pings of these weeks now, in the order given, also those that were refused or carried out by hand, those whose time has not come and
+    /// those made before sending was turned on; not those that were sent.
     ///
     /// # Errors
     ///
     /// As [`Ping::send`]; [`ErrorKind::NotKept`](crate::ErrorKind::NotKept) for a week of which no ping is kept.
     pub fn resend(&self, weeks: &[IsoWeek], uploader: &Uploader) -> Result<PingSending, Error> {
-        let kept = self.history()?;
-        if let Some(missing) = weeks.iter().find(|week| !kept.iter().any(|ping| ping.week == **week)) {
-            return Err(not_kept(*missing, &kept));
-        }
-        self.send_each(weeks, uploader, Urgency::Now)
+        all_kept(weeks, &self.weeks()?)?;
+        self.send_each(weeks, uploader, Urgency::ByName)
+    }
+
+    /// Now, since when what is made may be sent by itself, and how all weeks stand.
+    fn standing(&self) -> Result<(Timestamp, Timestamp, Vec<KeptWeek>), Error> {
+        Ok((self.reader.clock_now(), self.reader.read(|snapshot| snapshot.sends_since())?, self.weeks()?))
+    }
+
+    fn send_wanted(
+        &self,
+        weeks: &[KeptWeek],
+        uploader: &Uploader,
+        urgency: Urgency,
+        (since, now): (Timestamp, Timestamp),
+    ) -> Result<PingSending, Error> {
+        let is_wanted = |kept: &&KeptWeek| urgency.wants(kept.recorded_at, &kept.delivery, since, now);
+        let wanted: Vec<IsoWeek> = weeks.iter().filter(is_wanted).map(|kept| kept.week).collect();
+        self.send_each(&wanted, uploader, urgency)
     }
 
     fn send_each(

@@ -12,8 +12,6 @@ use crate::error::{Error, ErrorKind};
 use crate::report::check::days::Checking;
 use crate::report::reader::Reader;
 use crate::storage::Snapshot;
-use crate::time::timestamp::Timestamp;
-use crate::time::week::IsoWeek;
 
 /// So many findings are kept; the others are counted.
 const MAX_FINDINGS: usize = 1_000;
@@ -179,22 +177,25 @@ impl Reader {
     }
 }
 
-/// Every ping has the digest that it was kept with.
+/// Every ping has the digest that it was kept with. One document is in memory at a time.
 fn check_pings(snapshot: &dyn Snapshot, check: &mut Check) -> Result<(), Error> {
-    let consent = snapshot.consent().map(drop);
-    let pings = snapshot.pings(IsoWeek::of(Timestamp::EPOCH), IsoWeek::of(Timestamp::MAX));
-    match consent.and(pings) {
-        Ok(pings) => {
-            for ping in pings.iter().filter(|ping| !ping.is_intact()) {
+    let checked = snapshot.consent().and_then(|_| {
+        for kept in snapshot.ping_weeks()? {
+            for ping in snapshot.pings(kept.week, kept.week)?.iter().filter(|ping| !ping.is_intact()) {
                 let what = format!(
-                    "the ping of {} differs from its digest; take it from a backup, or forget it",
+                    "the ping of {0} differs from its digest; restore a backup, or have it forgotten (`ping forget {0}`)",
                     ping.week
                 );
                 check.find(Law::Checksum, what);
             }
         }
-        Err(error) if error.kind() == ErrorKind::StoreDamaged => check.find(Law::Structure, error),
-        Err(error) => return Err(error),
+        Ok(())
+    });
+    match checked {
+        Err(error) if error.kind() == ErrorKind::StoreDamaged => {
+            check.find(Law::Structure, error);
+            Ok(())
+        }
+        checked => checked,
     }
-    Ok(())
 }

@@ -33,7 +33,7 @@ pub(crate) use connection::SharedConnection;
 pub(crate) use copy::{link_into_place, unfinished_name};
 pub(crate) use open::{io, random};
 pub(crate) use reader::SqliteReader;
-pub(crate) use replace::put;
+pub(crate) use replace::{put, restore};
 pub(crate) use writer::SqliteWriter;
 
 /// Opens a store for writing, creating it when there is none, with a connection of its own for reading.

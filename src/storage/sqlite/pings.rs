@@ -1,11 +1,14 @@
 //! Pings: the documents that are kept, the lease of who works at them, and what may leave.
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
 
 use crate::definition::words::DataCategory;
 use crate::error::{Error, ErrorKind};
 use crate::storage::ping::{
-    Consent, Delivery, DeliveryOutcome, Identity, KeptPing, PingDigest, PingStep, PingWorker,
+    Consent, Delivery, DeliveryOutcome, Identity, KeptPing, KeptWeek, PingDigest, PingStep, PingWorker,
+    RestoredSending,
 };
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::migrate;
@@ -19,10 +22,15 @@ const MAX_LEASE_SECONDS: i64 = 24 * 3_600;
 
 const DOING: &str = "keeping pings";
 const READING: &str = "reading the pings";
+const NARROWING: &str = "taking back what pings may say";
 
 const SELECT_IDENTITY: &str = "SELECT uuid, created FROM store";
 const SELECT_ALL: &str = "SELECT week, recorded, document, beside, digest, partial, outcome, attempts, tried, next, status, response
-     FROM pings WHERE week BETWEEN ?1 AND ?2 ORDER BY week";
+     FROM pings WHERE week BETWEEN ?1 AND ?2 AND outcome != 'forgotten' ORDER BY week";
+/// `octet_length` is in the head of a row, where `length` would read the text.
+const SELECT_WEEKS: &str =
+    "SELECT week, recorded, octet_length(document), digest, partial, outcome, attempts, tried, next, status
+     FROM pings ORDER BY week";
 const SELECT_CONSENT: &str = "SELECT sending, url, categories, suppress_below, weeks_kept FROM consent";
 const SELECT_LEASE: &str = "SELECT worker, until FROM consent";
 const TAKE_LEASE: &str = "UPDATE consent SET worker = ?1, until = ?2";
@@ -33,7 +41,13 @@ const FORGET: &str =
     "DELETE FROM pings WHERE week NOT IN (SELECT week FROM pings ORDER BY week DESC LIMIT max(?1, 1))";
 const DELIVER: &str =
     "UPDATE pings SET outcome = ?2, attempts = ?3, tried = ?4, next = ?5, status = ?6, response = ?7
-     WHERE week = ?1 AND outcome != 'sent'";
+     WHERE week = ?1 AND outcome NOT IN ('sent', 'forgotten')";
+const CARRY: &str = "UPDATE pings SET outcome = 'carried', tried = ?2, next = NULL
+     WHERE week = ?1 AND outcome NOT IN ('sent', 'forgotten')";
+/// The row stays, so that nobody makes the week again, and is whole: its digest is that of the empty text.
+const FORGET_WEEK: &str = "UPDATE pings SET document = '', beside = '', digest = ?3, partial = 0, outcome = 'forgotten', tried = ?2,
+         next = NULL, status = NULL, response = NULL
+     WHERE week = ?1 AND outcome != 'forgotten'";
 const CHOOSE: &str =
     "UPDATE consent SET sending = ?1, url = ?2, categories = ?3, suppress_below = ?4, weeks_kept = ?5";
 
@@ -79,28 +93,30 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
                 delivery.response
             ],
         ),
+        PingStep::Carry { week } => transaction.execute(CARRY, params![week.index(), now.unix_seconds()]),
+        PingStep::Forget { week } => {
+            let empty = PingDigest::of(b"");
+            transaction.execute(FORGET_WEEK, params![week.index(), now.unix_seconds(), empty.0.as_slice()])
+        }
         PingStep::Choose(consent) => {
             let before = self::consent(transaction)?;
-            let is_wider = consent.sending && (!before.sending || consent.url != before.url);
+            // Another URL is where they go from now on; that they go was agreed to before.
+            let is_wider = consent.sending && !before.sending;
             let is_narrower = before.categories.iter().any(|category| !consent.permits(*category))
                 || consent.suppress_below > before.suppress_below;
             if is_wider || is_narrower {
                 transaction.execute(SEND_SINCE, params![now.unix_seconds()]).during(DOING)?;
             }
-            let categories: Vec<&str> = consent.categories.iter().map(|category| category.as_str()).collect();
-            transaction.execute(
-                CHOOSE,
-                params![
-                    consent.sending,
-                    consent.url,
-                    categories.join(" "),
-                    consent.suppress_below,
-                    consent.weeks_kept
-                ],
-            )
+            choose(transaction, consent)
         }
     };
     Ok(rows.during(DOING)? == 1)
+}
+
+fn choose(connection: &Connection, consent: &Consent) -> rusqlite::Result<usize> {
+    let Consent { sending, url, categories, suppress_below, weeks_kept } = consent;
+    let categories: Vec<&str> = categories.iter().map(|category| category.as_str()).collect();
+    connection.execute(CHOOSE, params![sending, url, categories.join(" "), suppress_below, weeks_kept])
 }
 
 fn is_leased_to_another(
@@ -114,7 +130,7 @@ fn is_leased_to_another(
     Ok(owner.is_some_and(|owner| owner != worker.0) && (1..=MAX_LEASE_SECONDS).contains(&left))
 }
 
-/// The documents of these weeks, by week.
+/// The documents of these weeks, by week, but for those that were forgotten.
 pub(super) fn of_weeks(
     connection: &Connection,
     first: IsoWeek,
@@ -124,41 +140,74 @@ pub(super) fn of_weeks(
         return Ok(Vec::new());
     }
     let mut select = connection.prepare_cached(SELECT_ALL).during(READING)?;
-    let rows = select.query_map(params![first.index(), last.index()], stored).during(READING)?;
-    rows.map(|row| row.during(READING).and_then(checked)).collect()
+    let mut rows = select.query(params![first.index(), last.index()]).during(READING)?;
+    let mut pings = Vec::new();
+    while let Some(row) = rows.next().during(READING)? {
+        pings.push(kept(row)?);
+    }
+    Ok(pings)
 }
 
-type Stored = (KeptPing, Vec<u8>, String);
+/// How each week's ping stands, by week. Of a row no more than these columns is read, so that the size of documents is of no matter.
+pub(super) fn weeks(connection: &Connection) -> Result<Vec<KeptWeek>, Error> {
+    if migrate::version(connection)? < SINCE_VERSION {
+        return Ok(Vec::new());
+    }
+    let mut select = connection.prepare_cached(SELECT_WEEKS).during(READING)?;
+    let mut rows = select.query([]).during(READING)?;
+    let mut weeks = Vec::new();
+    while let Some(row) = rows.next().during(READING)? {
+        let (week, delivery) = stands(row, [5, 6, 7, 8, 9])?;
+        let column = |what: rusqlite::Result<i64>| what.during(READING);
+        weeks.push(KeptWeek {
+            week,
+            recorded_at: Timestamp::from_unix_seconds(column(row.get(1))?),
+            bytes: u64::try_from(column(row.get(2))?).unwrap_or_default(),
+            digest: digest(week, &row.get::<_, Vec<u8>>(3).during(READING)?)?,
+            is_partial: row.get(4).during(READING)?,
+            delivery,
+        });
+    }
+    Ok(weeks)
+}
 
-fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let time = |at: Option<i64>| at.map(Timestamp::from_unix_seconds);
-    let delivery = Delivery {
-        outcome: DeliveryOutcome::Kept,
-        attempts: row.get(7)?,
-        tried_at: time(row.get(8)?),
-        next_at: time(row.get(9)?),
-        status: row.get(10)?,
-        response: row.get(11)?,
-    };
-    let ping = KeptPing {
-        week: IsoWeek::from_index(row.get(0)?),
-        recorded_at: Timestamp::from_unix_seconds(row.get(1)?),
-        document: row.get(2)?,
-        beside: row.get(3)?,
-        digest: PingDigest([0; 32]),
-        is_partial: row.get(5)?,
+fn kept(row: &Row<'_>) -> Result<KeptPing, Error> {
+    let (week, mut delivery) = stands(row, [6, 7, 8, 9, 10])?;
+    delivery.response = row.get(11).during(READING)?;
+    Ok(KeptPing {
+        week,
+        recorded_at: Timestamp::from_unix_seconds(row.get(1).during(READING)?),
+        document: row.get(2).during(READING)?,
+        beside: row.get(3).during(READING)?,
+        digest: digest(week, &row.get::<_, Vec<u8>>(4).during(READING)?)?,
+        is_partial: row.get(5).during(READING)?,
         delivery,
-    };
-    Ok((ping, row.get(4)?, row.get(6)?))
+    })
 }
 
-fn checked((mut ping, digest, outcome): Stored) -> Result<KeptPing, Error> {
-    let week = ping.week;
-    let digest = <[u8; 32]>::try_from(digest.as_slice());
-    ping.digest = PingDigest(digest.map_err(|_| damaged(format_args!("the ping of {week} has no digest")))?);
-    ping.delivery.outcome = DeliveryOutcome::from_word(&outcome)
-        .ok_or_else(|| damaged(format_args!("the ping of {week} has an outcome that is none")))?;
-    Ok(ping)
+/// The week in the first column, and from these ones the outcome, the attempts, their times and the status.
+fn stands(row: &Row<'_>, columns: [usize; 5]) -> Result<(IsoWeek, Delivery), Error> {
+    let [outcome, attempts, tried, next, status] = columns;
+    let time = |column| -> Result<_, Error> {
+        Ok(row.get::<_, Option<i64>>(column).during(READING)?.map(Timestamp::from_unix_seconds))
+    };
+    let week = IsoWeek::from_index(row.get(0).during(READING)?);
+    let word: String = row.get(outcome).during(READING)?;
+    let delivery = Delivery {
+        outcome: DeliveryOutcome::from_word(&word)
+            .ok_or_else(|| damaged(format_args!("the ping of {week} has an outcome that is none")))?,
+        attempts: row.get(attempts).during(READING)?,
+        tried_at: time(tried)?,
+        next_at: time(next)?,
+        status: row.get(status).during(READING)?,
+        response: None,
+    };
+    Ok((week, delivery))
+}
+
+fn digest(week: IsoWeek, bytes: &[u8]) -> Result<PingDigest, Error> {
+    let digest = <[u8; 32]>::try_from(bytes);
+    digest.map(PingDigest).map_err(|_| damaged(format_args!("the ping of {week} has no digest")))
 }
 
 /// What the operator has chosen.
@@ -194,6 +243,37 @@ pub(super) fn sends_since(connection: &Connection) -> Result<Timestamp, Error> {
     }
     let since = connection.query_row(SELECT_SINCE, [], |row| row.get(0)).during(READING)?;
     Ok(Timestamp::from_unix_seconds(since))
+}
+
+/// Takes back in a copy of a store what the operator has taken back since: it permits no more than both the copy and the store whose
+/// place it takes. Where no store can be asked nothing is sent, since nobody knows what was said last. The rest stays as it is.
+pub(super) fn narrow(copy: &Path, replaced: Option<&Connection>) -> Result<RestoredSending, Error> {
+    let copy = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE).during(NARROWING)?;
+    let chosen = |connection| -> Result<_, Error> { Ok((consent(connection)?, sends_since(connection)?)) };
+    let (before, since_before) = chosen(&copy)?;
+    let replaced = replaced.and_then(|replaced| chosen(replaced).ok());
+    let (mut after, mut since) = (before.clone(), since_before);
+    after.sending &=
+        replaced.as_ref().is_some_and(|(replaced, _)| replaced.sending && replaced.url == before.url);
+    if let Some((replaced, replaced_since)) = &replaced {
+        after.categories.retain(|category| replaced.permits(*category));
+        after.suppress_below = after.suppress_below.max(replaced.suppress_below);
+        since = since.max(*replaced_since);
+    }
+    if (&after, since) != (&before, since_before) {
+        // The version before has no place for it.
+        migrate::to_current(&copy)?;
+        copy.execute_batch("BEGIN IMMEDIATE").during(NARROWING)?;
+        copy.execute(SEND_SINCE, params![since.unix_seconds()]).during(NARROWING)?;
+        choose(&copy, &after).during(NARROWING)?;
+        copy.execute_batch("COMMIT").during(NARROWING)?;
+    }
+    copy.close().map_err(|(_, error)| error).during(NARROWING)?;
+    Ok(match (before.sending, after.sending) {
+        (_, true) => RestoredSending::On,
+        (true, false) => RestoredSending::TurnedOff,
+        (false, false) => RestoredSending::Off,
+    })
 }
 
 /// Who the store is.

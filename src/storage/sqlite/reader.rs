@@ -383,6 +383,10 @@ impl Snapshot for Moment<'_> {
         pings::sends_since(self.connection)
     }
 
+    fn ping_weeks(&self) -> Result<Vec<ping::KeptWeek>, Error> {
+        pings::weeks(self.connection)
+    }
+
     fn pings(&self, first: IsoWeek, last: IsoWeek) -> Result<Vec<KeptPing>, Error> {
         pings::of_weeks(self.connection, first, last)
     }

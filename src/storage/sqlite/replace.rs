@@ -8,13 +8,36 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Error, ErrorKind};
+use crate::storage::ping::RestoredSending;
 use crate::storage::sqlite::copy::sync_folder;
 use crate::storage::sqlite::create::{BESIDE, lock_folder, set_orphans_aside};
 use crate::storage::sqlite::open::{io, wait_for_writer};
+use crate::storage::sqlite::pings;
 use crate::time::timestamp::Timestamp;
 
 /// So many stores of one second are told apart.
 const MAX_OF_ONE_SECOND: u32 = 1_000;
+
+/// Gives a whole and synced file the name of a store where none is, durably.
+pub(crate) fn put(unfinished: &Path, path: &Path, now: Timestamp) -> Result<(), Error> {
+    exchange(unfinished, path, false, now, &mut |_| Ok(())).map(drop)
+}
+
+/// Gives a copy of a store the name of a store, as `exchange` says, and takes back in it what the operator has taken back in the
+/// one that stands there.
+pub(crate) fn restore(
+    copy: &Path,
+    path: &Path,
+    sets_aside: bool,
+    now: Timestamp,
+) -> Result<(Option<PathBuf>, RestoredSending), Error> {
+    let mut sending = RestoredSending::Off;
+    let aside = exchange(copy, path, sets_aside, now, &mut |replaced| {
+        sending = pings::narrow(copy, replaced)?;
+        Ok(())
+    })?;
+    Ok((aside, sending))
+}
 
 /// Gives a whole and synced file the name of a store, durably. What stands there is refused, or set aside with its log under the
 /// name that is returned. Where that fails the old store is put back, if the system lets it be.
@@ -22,14 +45,18 @@ const MAX_OF_ONE_SECOND: u32 = 1_000;
 /// Whoever is killed in it leaves the old store or the new one at the place. Only where the log of the old one cannot be emptied
 /// into it, as of one that is damaged, there is a moment at which nothing has the name: then both have the names that an error would
 /// tell. The new file never stands beside the log of the old one, and after a power cut each file of the old one has a name.
-pub(crate) fn put(
+///
+/// `last` is called when nobody can write to the old store any more, with a connection to that if there is one that can be asked.
+fn exchange(
     unfinished: &Path,
     path: &Path,
     sets_aside: bool,
     now: Timestamp,
+    last: &mut dyn FnMut(Option<&Connection>) -> Result<(), Error>,
 ) -> Result<Option<PathBuf>, Error> {
     let _alone = lock_folder(path)?;
     if !is_there(path) {
+        last(None)?;
         set_orphans_aside(path)?;
         place(unfinished, path).map_err(|error| unplaced(path, &error))?;
         sync_folder(path)?;
@@ -43,7 +70,8 @@ pub(crate) fn put(
     }
     let aside = free_name(path, now)?;
     // Held to the end, so that nobody writes to the log meanwhile.
-    let _held = empty_log(path);
+    let held = empty_log(path);
+    last(held.as_ref())?;
     let has_log = beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
     let exchanged = set_aside(path, &aside, has_log).and_then(|()| {
         let placed = if is_there(path) { fs::rename(unfinished, path) } else { place(unfinished, path) };
