@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::definition::metric::MetricDefinition;
 use crate::definition::words::DataSource;
+use crate::ping::found::About;
 use crate::ping::value::PingValue;
 use crate::time::range::TimeRange;
 use crate::time::timestamp::Timestamp;
@@ -69,8 +70,7 @@ pub struct Asked {
 /// What a source says beside a value.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Said {
-    pub(crate) window: Option<TimeRange>,
-    pub(crate) standard_error: f64,
+    pub(crate) about: About,
     /// Whether the value is a number of distinct ones, which may be of few.
     pub(crate) is_distinct: bool,
 }
@@ -96,12 +96,13 @@ impl Asked {
 
     /// Says which time the value is about; it stands beside the document.
     pub fn about(&self, window: TimeRange) {
-        self.said.lock().window = Some(window);
+        self.said.lock().about.window = Some(window);
     }
 
-    /// Says that the value is an estimate with this standard error; it stands beside the document.
+    /// Says that the value is an estimate with this standard error; it stands beside the document. One that is negative or not finite
+    /// makes the metric fail.
     pub fn estimated(&self, standard_error: f64) {
-        self.said.lock().standard_error = standard_error;
+        self.said.lock().about.standard_error = standard_error;
     }
 
     /// How much time is left; zero when nobody waits for the value any more.

@@ -15,6 +15,8 @@ mod document;
 mod gitlab;
 mod processes;
 mod sources;
+#[cfg(feature = "yaml")]
+mod sums;
 mod weeks;
 
 use headcount::{
