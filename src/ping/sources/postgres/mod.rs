@@ -128,9 +128,7 @@ impl PostgresSource {
 
 impl MetricSource for PostgresSource {
     fn value(&self, asked: &Asked) -> Result<PingValue, SourceError> {
-        let metric = DatabaseMetric::declared(asked.metric())?
-            .ok_or_else(|| SourceError::unavailable("its `options` name no `relation` of the database"))?;
-        self.ask(&metric, asked)
+        self.ask(&DatabaseMetric::of_asked(asked)?, asked)
     }
 }
 
