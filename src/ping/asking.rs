@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 
-use crate::ping::source::{Asked, MetricSource, SourceError, SourceFault};
+use crate::ping::source::{Asked, Kept, MetricSource, SourceError, SourceFault};
 use crate::ping::value::PingValue;
 
 /// A source that has not come back so often is not asked again.
@@ -76,14 +76,17 @@ fn start() -> Result<(Sender<Job>, Receiver<Outcome>), SourceError> {
     thread::Builder::new()
         .name("headcount-ask".to_owned())
         .spawn(move || {
+            let kept = Kept::default();
             // Ends with its asker, which no longer waits for one that is late.
-            while let Ok(Job { source, asked }) = inbox.recv() {
+            while let Ok(Job { source, mut asked }) = inbox.recv() {
+                asked.kept = Arc::clone(&kept);
                 let outcome = catch_unwind(AssertUnwindSafe(|| source.value(&asked)));
                 let outcome = outcome.unwrap_or_else(|_| Err(SourceError::failed("its source panicked")));
                 if reply.send(outcome).is_err() {
-                    return;
+                    break;
                 }
             }
+            kept.lock().clear();
         })
         .map_err(|error| SourceError::failed(format!("no thread could be started: {error}")))?;
     Ok((jobs, outcomes))
@@ -100,7 +103,8 @@ mod tests {
 
     fn asked(limit: Duration) -> Asked {
         let metric = Arc::new(MetricDefinition::new("a", TimeFrame::None));
-        Asked { metric, at: Timestamp::EPOCH, deadline: Instant::now() + limit, said: Arc::default() }
+        let deadline = Instant::now() + limit;
+        Asked { metric, at: Timestamp::EPOCH, deadline, said: Arc::default(), kept: Arc::default() }
     }
 
     fn source(value: impl MetricSource) -> Arc<dyn MetricSource> {

@@ -211,7 +211,7 @@ impl Building<'_> {
     fn asked(&self, metric: &MetricDefinition, at: Timestamp, deadline: Instant) -> Asked {
         let metric = Arc::new(metric.clone());
         let deadline = deadline.min(Instant::now() + self.limits.metric);
-        Asked { metric, at, deadline, said: Arc::default() }
+        Asked { metric, at, deadline, said: Arc::default(), kept: Arc::default() }
     }
 
     /// The metrics that events count, unless a source was named for one of them, read together. One that the store cannot know may

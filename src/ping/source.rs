@@ -1,5 +1,6 @@
 //! Where the values of metrics come from that no event counts: the trait, its question, its errors, and the list of sources.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -65,7 +66,13 @@ pub struct Asked {
     pub(crate) at: Timestamp,
     pub(crate) deadline: Instant,
     pub(crate) said: Arc<Mutex<Said>>,
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "a file is opened for each metric"))]
+    pub(crate) kept: Kept,
 }
+
+/// What sources keep for the next metric. It ends with the thread that asks them: a connection may not be closed on one of an async
+/// runtime.
+pub(crate) type Kept = Arc<Mutex<Vec<Box<dyn Any + Send>>>>;
 
 /// What a source says beside a value.
 #[derive(Debug, Clone, Copy, Default)]
