@@ -308,15 +308,16 @@ impl Building<'_> {
             }
         }
         for (key_path, value) in self.facts {
-            let misplaced = match document.put(key_path, value.clone()) {
-                _ if is_defined(key_path) => "a metric has this key path",
-                Ok(()) => match value.fault() {
-                    None => continue,
-                    Some(_) => "its value cannot stand in a ping",
-                },
-                Err(Clash::Taken) => "a metric stands there",
-                Err(Clash::TooDeep) => "its key path is too deep",
-            };
+            let is_sound = value.fault().is_none();
+            let misplaced =
+                match document.put(key_path, if is_sound { value.clone() } else { PingValue::Null }) {
+                    _ if is_defined(key_path) => "a metric has this key path",
+                    Ok(()) if is_sound => continue,
+                    Ok(()) => "its value cannot stand in a ping",
+                    Err(Clash::Full) => "the values of metrics fill the ping",
+                    Err(Clash::Taken) => "a metric stands there",
+                    Err(Clash::TooDeep) => "its key path is too deep",
+                };
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!("the fact `{key_path}` of the ping: {misplaced}; give it another key path"),

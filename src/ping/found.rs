@@ -111,16 +111,14 @@ impl Missing {
     }
 
     pub(crate) fn clashing(clash: Clash) -> Self {
-        let message = match clash {
-            Clash::Taken => "another metric has a value where this one needs an object around its own",
-            Clash::TooDeep => "its key path is too deep",
+        let (reason, message) = match clash {
+            Clash::Taken => {
+                ("definitions", "another metric has a value where this one needs an object around its own")
+            }
+            Clash::TooDeep => ("definitions", "its key path is too deep"),
+            Clash::Full => ("too_large", "the values before it fill the ping"),
         };
-        Self {
-            outcome: MetricOutcome::Failed,
-            reason: "definitions",
-            message: message.to_owned(),
-            fault: None,
-        }
+        Self { outcome: MetricOutcome::Failed, reason, message: message.to_owned(), fault: None }
     }
 
     pub(crate) fn invalid(message: String) -> Self {

@@ -13,6 +13,7 @@ mod common;
 mod document;
 #[cfg(feature = "yaml")]
 mod gitlab;
+mod hostile;
 mod processes;
 mod sources;
 #[cfg(feature = "yaml")]
