@@ -191,7 +191,10 @@ impl Building<'_> {
         let value = match self.sources.find(asked.metric()) {
             Some(source) => asking.ask(source, asked),
             // What is declared and does not read is a mistake, also where nobody would ask it.
-            None => DatabaseMetric::declared(asked.metric()).and_then(|_| of_system(asked.metric(), system)),
+            None => DatabaseMetric::declared(asked.metric()).and_then(|declared| {
+                declared.as_ref().map(|declared| declared.tell(asked)).transpose()?;
+                of_system(asked.metric(), declared.as_ref(), system)
+            }),
         };
         let mut value = value.map_err(|error| Missing::of_source(&error));
         let Said { mut about, is_distinct } = *asked.said.lock();
@@ -342,16 +345,31 @@ fn is_active(metric: &MetricDefinition) -> bool {
     metric.status() != MetricStatus::Removed
 }
 
-fn of_system(metric: &MetricDefinition, system: &[Fact]) -> Result<PingValue, SourceError> {
+fn of_system(
+    metric: &MetricDefinition,
+    declared: Option<&DatabaseMetric>,
+    system: &[Fact],
+) -> Result<PingValue, SourceError> {
     let of_class = |class| system.iter().find(|fact| fact.class == class);
     if let Some(fact) = metric.instrumentation_class().and_then(of_class) {
         return Ok(fact.value.clone());
     }
-    Err(SourceError::unavailable(match (metric.without_rules(), metric.instrumentation_class()) {
-        (Some(reason), _) => reason.to_owned(),
-        (None, Some(class)) => {
-            format!("nothing answers for the class `{class}`, nor for `{}`", metric.data_source())
+    Err(SourceError::unavailable(match (metric.without_rules(), declared, metric.instrumentation_class()) {
+        (Some(reason), ..) => reason.to_owned(),
+        (None, Some(declared), _) => {
+            let postgres = if cfg!(feature = "postgres") { " or `--postgres FILE`" } else { "" };
+            format!(
+                "no database is connected to ask about `{}`; name one by `--sqlite FILE`{postgres}, or by `Sources::data_source_from`",
+                declared.relation()
+            )
         }
-        (None, None) => format!("its data source `{}` is not connected", metric.data_source()),
+        (None, None, Some(class)) => format!(
+            "nothing answers for the class `{class}`, nor for `{}`; give a value by `--answers FILE`, or a source by `Sources::class`",
+            metric.data_source()
+        ),
+        (None, None, None) => format!(
+            "its data source `{}` is not connected; give a value by `--answers FILE`, or a source by `Sources::data_source`",
+            metric.data_source()
+        ),
     }))
 }
