@@ -66,7 +66,6 @@ pub struct Asked {
     pub(crate) at: Timestamp,
     pub(crate) deadline: Instant,
     pub(crate) said: Arc<Mutex<Said>>,
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "a file is opened for each metric"))]
     pub(crate) kept: Kept,
 }
 
