@@ -85,7 +85,8 @@ fn sums_of_sums_add_up_whatever_the_order_of_their_key_paths() {
     for at in 0..LENGTH {
         for (key_path, terms) in [(name("down", at), LENGTH - at + 1), (name("up", at + 1), at + 2)] {
             assert_eq!(value(&json(&report), &key_path), Some(&json!(terms)), "{key_path}");
-            assert_eq!(report_of(&report, &key_path).standard_error, terms as f64 / 2.0, "{key_path}");
+            let error = f64::from(u32::try_from(terms).unwrap()) / 2.0;
+            assert_eq!(report_of(&report, &key_path).standard_error, error, "{key_path}");
         }
     }
 }
