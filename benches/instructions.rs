@@ -11,6 +11,8 @@
     reason = "a bench prints, and stops where it is wrong"
 )]
 
+#[path = "rounds/month.rs"]
+mod month;
 #[path = "rounds/rival.rs"]
 mod rival;
 mod rounds;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 use headcount::{Event, Mode, Sketch, Store};
 
+use month::month;
 use rival::ours_of;
 use rounds::{are_measured, random_numbers};
 use two_events::two_events;
@@ -33,7 +36,7 @@ type Case = (&'static str, f64, usize, fn(usize));
 /// The limits hold what is reached on x86-64, and about a third: the folder of a clone is part of the crate's hash, by which the
 /// compiler orders and inlines the code, and two clones of one commit were 14 % apart; in one piece (`codegen-units = 1`) they are
 /// no closer. A lock, a copy or an allocation more is still seen.
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     ("track, handle, no identifier", 150.0, BUFFERS, track_nothing),
     ("track, handle, 2 of 6 digits", 335.0, BUFFERS, track_six),
     ("track, handle, 2 of 8 digits", 335.0, BUFFERS, track_eight),
@@ -45,6 +48,7 @@ const CASES: [Case; 11] = [
     ("decode 1,000", 146_000.0, 20, decode_codes),
     ("unite 28 days of 1,000, estimate", 5_100_000.0, 4, unite_codes),
     ("unite 28 days of 100,000, estimate", 1_160_000.0, 4, unite_registers),
+    ("ping of 200 metrics over 28 days", 18_000_000.0, 4, build_pings),
 ];
 /// Whole buffers, so that each event has its part of handing them over; fewer than those that wake the aggregator.
 const BUFFERS: usize = 6 * 1_024;
@@ -192,6 +196,13 @@ fn unite_days(size: usize, times: usize) {
         }
         black_box(all.estimate());
     }
+}
+
+/// Each day's sketches are read once for all metrics; a search for each metric and day is seen.
+fn build_pings(pings: usize) {
+    let store = month(Store::builder_in_memory(), 50, |_| 20);
+    let ping = store.ping();
+    (0..pings).for_each(|_| drop(black_box(ping.build().unwrap())));
 }
 
 /// The store does nothing of itself meanwhile.

@@ -8,13 +8,15 @@ use super::chart::sparkline;
 use super::look::Paint;
 use super::metric::{Evaluated, Listed, report_failure};
 use super::output::{Failure, Form, Output};
+use super::ping::{self, MetricDocument};
 use super::query::StepDocument;
 use super::table::{Align, Table};
 use super::window::{self, Moment};
-use super::{Context, ping, text};
+use super::{Context, text};
 use crate::{
-    Answer, Definitions, ErrorKind, Evaluate, MetricDefinition, MetricReport, MetricValue, PingValue, Query,
-    Reader, Rule, RuleKind, SeriesActivity, TimeFrame, TimeRange, Timestamp, Unit, Window,
+    Answer, Definitions, ErrorKind, Evaluate, MetricDefinition, MetricOutcome, MetricReport, MetricValue,
+    Ping, PingValue, Query, Reader, Rule, RuleKind, SeriesActivity, TimeFrame, TimeRange, Timestamp, Unit,
+    Window,
 };
 
 /// How many complete weeks are shown.
@@ -33,16 +35,16 @@ struct Document<'a> {
     rolling: Evaluated<'a>,
     current: Evaluated<'a>,
     weeks: Vec<StepDocument<'a>>,
-    /// Of a metric that no event counts: what it would be in a ping now.
-    ping: Option<AskedDocument<'a>>,
+    /// What it would be in a ping now.
+    ping: AskedDocument<'a>,
 }
 
 #[derive(Serialize)]
 struct AskedDocument<'a> {
+    instrumentation_class: Option<&'a str>,
     value: &'a Option<PingValue>,
-    outcome: &'static str,
-    reason: &'a str,
-    message: &'a str,
+    #[serde(flatten)]
+    report: MetricDocument<'a>,
 }
 
 #[derive(Serialize)]
@@ -62,17 +64,16 @@ struct Portrait<'a> {
     series: Vec<(&'a Rule, Option<SeriesActivity>)>,
     values: [MetricValue; 3],
     weeks: Vec<Answer>,
-    asked: Option<(Option<PingValue>, MetricReport)>,
+    /// In a ping now.
+    asked: (Option<PingValue>, MetricReport),
 }
 
 pub(super) fn run(args: &MetricShowArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     let reader = context.reader()?;
     let definitions = reader.definitions()?;
     let now = args.as_of.unwrap_or_else(|| context.now());
-    let mut portrait = portrait(args, &definitions, &reader, now)?;
-    if portrait.definition.rules().is_empty() {
-        portrait.asked = Some(ping::reading(context)?.metric(&args.key_path)?);
-    }
+    let ping = ping::asking(context, &args.sources)?;
+    let portrait = portrait(args, &definitions, &reader, &ping, now)?;
     match output.form() {
         Form::Json => output.document(&document(&portrait)),
         Form::Text => print(&portrait, context.moment(args.as_of), output),
@@ -87,6 +88,7 @@ fn portrait<'a>(
     args: &MetricShowArgs,
     definitions: &'a Definitions,
     reader: &Reader,
+    ping: &Ping,
     now: Timestamp,
 ) -> Result<Portrait<'a>, Failure> {
     let evaluate = |window: Window| {
@@ -128,12 +130,13 @@ fn portrait<'a>(
         series: definition.rules().iter().map(|rule| (rule, active(rule))).collect(),
         values,
         weeks,
-        asked: None,
+        asked: ping.metric(&args.key_path)?,
     })
 }
 
 fn document<'a>(portrait: &'a Portrait<'_>) -> Document<'a> {
-    let Portrait { definition, series, values: [complete, rolling, current], weeks, asked } = portrait;
+    let Portrait { definition, series, values: [complete, rolling, current], weeks, asked: (value, report) } =
+        portrait;
     Document {
         definition: Listed::of(definition),
         series: series
@@ -151,12 +154,11 @@ fn document<'a>(portrait: &'a Portrait<'_>) -> Document<'a> {
         rolling: Evaluated::of(rolling),
         current: Evaluated::of(current),
         weeks: weeks.iter().map(StepDocument::of).collect(),
-        ping: asked.as_ref().map(|(value, report)| AskedDocument {
+        ping: AskedDocument {
+            instrumentation_class: definition.instrumentation_class(),
             value,
-            outcome: report.outcome.as_str(),
-            reason: &report.reason,
-            message: &report.message,
-        }),
+            report: MetricDocument::of(report),
+        },
     }
 }
 
@@ -182,13 +184,15 @@ fn print(portrait: &Portrait<'_>, now: Moment, output: &mut Output<'_>) {
             definition.status()
         ),
     ));
-    match asked {
-        Some((Some(value), _)) => {
-            let value = serde_json::to_string(value).unwrap_or_default();
-            output.line(format_args!("\n  value  {}  in a ping now", text::safe(&value)));
+    let (value, report) = asked;
+    if definition.rules().is_empty() {
+        print_asked(definition, value.as_ref(), report, now, output);
+    } else {
+        print_values(definition, values, now, output);
+        if value.is_none() && !report.message.is_empty() && values.iter().all(|metric| metric.outcome.is_ok())
+        {
+            output.line(format_args!("\n  not in a ping: {}", text::safe(&report.message)));
         }
-        Some((None, report)) => output.line(format_args!("\n  no value: {}", text::safe(&report.message))),
-        None => print_values(definition, values, now, output),
     }
     print_weeks(weeks, now, output);
     if !series.is_empty() {
@@ -202,6 +206,48 @@ fn print(portrait: &Portrait<'_>, now: Moment, output: &mut Output<'_>) {
             ]);
         }
         output.table(&table, "  ");
+    }
+}
+
+/// A metric that no event counts.
+fn print_asked(
+    definition: &MetricDefinition,
+    value: Option<&PingValue>,
+    report: &MetricReport,
+    now: Moment,
+    output: &mut Output<'_>,
+) {
+    output.line("");
+    if value.is_none() {
+        output.line(format_args!("  no value: {}", text::safe(&report.message)));
+    }
+    let mut table = Table::new(&[Align::Left, Align::Left]).wrapping(1);
+    if let Some(value) = value {
+        let value = match value.number() {
+            Some(number) => text::number(number),
+            None => serde_json::to_string(value).unwrap_or_default(),
+        };
+        let error = report.standard_error.round();
+        let error = if error < 1.0 { String::new() } else { format!(" ±{}", text::number(error)) };
+        table.row(["value".to_owned(), format!("{value}{error}  in a ping now")]);
+    }
+    if let Some(range) = report.window {
+        table.row(["window".to_owned(), window::range(range, now)]);
+    }
+    if let Some(since) = report.since {
+        let partial = if report.is_partial { ", partial: not all of it was recorded" } else { "" };
+        table.row(["since".to_owned(), window::day(since, now) + partial]);
+    }
+    let class =
+        definition.instrumentation_class().map(|class| format!(", class {class}")).unwrap_or_default();
+    table.row(["source".to_owned(), format!("{}{class}", definition.data_source())]);
+    if matches!(report.outcome, MetricOutcome::Value | MetricOutcome::Failed | MetricOutcome::Suppressed) {
+        let took = text::fixed(ping::milliseconds(report.duration), 2);
+        table.row(["took".to_owned(), format!("{took} ms")]);
+    }
+    output.table(&table, "  ");
+    if report.standard_error >= 0.5 {
+        output.line(format_args!("\n  {}", text::LEGEND));
     }
 }
 

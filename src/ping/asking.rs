@@ -1,11 +1,12 @@
 //! Asking a source without depending on it: on a thread of its own, up to a deadline, and past its panics.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 
-use crate::ping::source::{Asked, MetricSource, SourceError, SourceFault};
+use crate::ping::source::{Asked, Kept, MetricSource, SourceError, SourceFault};
 use crate::ping::value::PingValue;
 
 /// A source that has not come back so often is not asked again.
@@ -14,6 +15,14 @@ const MAX_LEFT_BY_ONE: usize = 2;
 const MAX_LEFT_BEHIND: usize = 64;
 /// A source that heeds its deadline says itself what took so long; it gets this much longer for that.
 const GRACE: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// A source may ask for a ping itself. One that asks for its own value comes to an end after so many times.
+const MAX_DEPTH: usize = 4;
+
+thread_local! {
+    /// How many sources wait for what this thread asks.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
 
 struct Job {
     source: Arc<dyn MetricSource>,
@@ -42,6 +51,11 @@ impl Asking {
         if by_this >= MAX_LEFT_BY_ONE || self.left_behind.len() >= MAX_LEFT_BEHIND {
             let message = "not asked: its source, or too many others, have not come back from what they were asked before";
             return Err(SourceError::new(SourceFault::Timeout, message));
+        }
+        if DEPTH.get() >= MAX_DEPTH {
+            let message =
+                "not asked: sources that are being asked wait for it, and may be waiting for themselves";
+            return Err(SourceError::new(SourceFault::Invalid, message));
         }
         let (jobs, outcomes) = match self.thread.take() {
             Some(thread) => thread,
@@ -73,17 +87,22 @@ impl Asking {
 fn start() -> Result<(Sender<Job>, Receiver<Outcome>), SourceError> {
     let (jobs, inbox) = mpsc::channel::<Job>();
     let (reply, outcomes) = mpsc::channel();
+    let depth = DEPTH.get() + 1;
     thread::Builder::new()
         .name("headcount-ask".to_owned())
         .spawn(move || {
+            DEPTH.set(depth);
+            let kept = Kept::default();
             // Ends with its asker, which no longer waits for one that is late.
-            while let Ok(Job { source, asked }) = inbox.recv() {
+            while let Ok(Job { source, mut asked }) = inbox.recv() {
+                asked.kept = Arc::clone(&kept);
                 let outcome = catch_unwind(AssertUnwindSafe(|| source.value(&asked)));
                 let outcome = outcome.unwrap_or_else(|_| Err(SourceError::failed("its source panicked")));
                 if reply.send(outcome).is_err() {
-                    return;
+                    break;
                 }
             }
+            kept.lock().clear();
         })
         .map_err(|error| SourceError::failed(format!("no thread could be started: {error}")))?;
     Ok((jobs, outcomes))
@@ -100,7 +119,8 @@ mod tests {
 
     fn asked(limit: Duration) -> Asked {
         let metric = Arc::new(MetricDefinition::new("a", TimeFrame::None));
-        Asked { metric, at: Timestamp::EPOCH, deadline: Instant::now() + limit, said: Arc::default() }
+        let deadline = Instant::now() + limit;
+        Asked { metric, at: Timestamp::EPOCH, deadline, said: Arc::default(), kept: Arc::default() }
     }
 
     fn source(value: impl MetricSource) -> Arc<dyn MetricSource> {

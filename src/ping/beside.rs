@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::definition::words::DataCategory;
 use crate::error::{Error, ErrorKind};
 use crate::time::range::TimeRange;
 use crate::time::timestamp::Timestamp;
@@ -36,7 +35,7 @@ pub struct MetricReport {
     pub message: String,
     /// The time that its value took; metrics of events are read together, and each has its part of that.
     pub duration: Duration,
-    /// One standard deviation of the value's error; 0 for exact values.
+    /// One standard deviation of the value's error, of a sum at the most; 0 for exact values.
     pub standard_error: f64,
     /// The time that the value is about, where it is one.
     pub window: Option<TimeRange>,
@@ -61,6 +60,8 @@ pub enum MetricOutcome {
     Withheld,
     /// Its value is about fewer users than the operator lets out: it is left out.
     Suppressed,
+    /// Its definition says that it is removed: it is left out, with what would stand there without a definition.
+    Removed,
 }
 
 impl MetricOutcome {
@@ -73,6 +74,7 @@ impl MetricOutcome {
             Self::Unavailable => "unavailable",
             Self::Withheld => "withheld",
             Self::Suppressed => "suppressed",
+            Self::Removed => "removed",
         }
     }
 }
@@ -101,11 +103,6 @@ impl MetricReport {
     ) -> Self {
         let (reason, message) = (reason.to_owned(), message.into());
         Self { outcome, reason, message, ..Self::value(key_path, duration) }
-    }
-
-    pub(crate) fn withheld(key_path: &str, category: DataCategory) -> Self {
-        let message = format!("metrics of the category `{category}` are not permitted");
-        Self::without(key_path, MetricOutcome::Withheld, category.as_str(), message, Duration::ZERO)
     }
 }
 
@@ -255,7 +252,8 @@ mod tests {
             MetricReport::without("b", MetricOutcome::Failed, "timeout", "too slow", Duration::from_secs(3));
         let mut early = MetricReport::value("e", Duration::ZERO);
         early.window = Some(TimeRange::clamped(at("2026-11-09"), at("2026-11-09")));
-        let reports = [counted, failed, early, MetricReport::withheld("c", DataCategory::Optional)];
+        let removed = MetricReport::without("c", MetricOutcome::Removed, "removed", "gone", Duration::ZERO);
+        let reports = [counted, failed, early, removed];
         let beside = Beside {
             recorded_at: at("2026-11-23"),
             finished_at: at("2026-11-23T00:00:04Z"),

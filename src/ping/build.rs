@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::definition::Definitions;
 use crate::definition::metric::MetricDefinition;
 use crate::definition::words::{DataCategory, MetricStatus};
 use crate::error::{Error, ErrorKind};
 use crate::ping::asking::Asking;
 use crate::ping::beside::{MetricOutcome, MetricReport};
 use crate::ping::document::{Clash, Document, SCHEMA_VERSION};
-use crate::ping::found::{Found, Missing, checked, value_of};
+use crate::ping::found::{About, Found, Missing, checked, value_of};
 use crate::ping::numbers;
 use crate::ping::source::{Asked, Said, SourceError, Sources};
 use crate::ping::sources::database::DatabaseMetric;
@@ -104,42 +105,23 @@ impl Building<'_> {
         let (began, recorded_at) = (Instant::now(), self.as_of.unwrap_or_else(|| self.reader.clock_now()));
         let definitions = self.reader.definitions()?;
         let system = system::facts(self.reader, self.program, recorded_at)?;
-        let active = |metric: &&MetricDefinition| metric.status() != MetricStatus::Removed;
-        let (permitted, withheld): (Vec<_>, Vec<_>) = definitions
-            .metrics()
-            .filter(active)
-            .partition(|metric| self.consent.permits(metric.data_category()));
-        let mut known: BTreeMap<&str, Found> = self.of_events(&permitted)?;
-        let rest = permitted.iter().copied().filter(|metric| !known.contains_key(metric.key_path()));
-        let (sums, others): (Vec<&MetricDefinition>, Vec<&MetricDefinition>) =
-            rest.partition(|metric| self.sources.find(metric).is_none() && numbers::is_one(metric));
-        let deadline = began + self.limits.ping;
-        let mut asking = Asking::default();
-        for (done, metric) in others.iter().enumerate() {
-            told(done, others.len(), metric.key_path());
-            let asked = self.asked(metric, recorded_at, deadline);
-            known.insert(metric.key_path(), self.ask(&mut asking, &asked, &system));
-        }
-        for metric in sums {
-            let began = Instant::now();
-            let value = numbers::value(metric, |key_path| known.get(key_path).map(|found| &found.value));
-            known.insert(metric.key_path(), Found::of(value, began.elapsed()));
-        }
+        let active: Vec<_> = definitions.metrics().filter(|metric| is_active(metric)).collect();
+        let mut known = self.find(&active, &system, recorded_at, told)?;
         let mut document = Document::default();
-        let mut reports: Vec<MetricReport> = withheld
-            .iter()
-            .map(|metric| MetricReport::withheld(metric.key_path(), metric.data_category()))
-            .collect();
-        for metric in &permitted {
+        let mut reports = Vec::with_capacity(active.len());
+        for metric in &active {
             if let Some(found) = known.remove(metric.key_path()) {
                 reports.push(self.place(metric, found, &mut document));
             }
         }
-        reports.sort_by(|a, b| a.key_path.cmp(&b.key_path));
         let finished_at = self.as_of.unwrap_or_else(|| self.reader.clock_now());
-        let is_defined =
-            |key_path: &str| definitions.find_metric(key_path).is_some_and(|metric| active(&metric));
-        self.place_facts(&mut document, system, finished_at, is_defined)?;
+        let removed = self.place_facts(&mut document, system, finished_at, &definitions)?;
+        reports.extend(
+            removed
+                .into_iter()
+                .map(|metric| self.place(metric, Found::missing(Missing::removed()), &mut document)),
+        );
+        reports.sort_by(|a, b| a.key_path.cmp(&b.key_path));
         let document = document.render()?;
         Ok(Built { document, metrics: reports, recorded_at, finished_at, duration: began.elapsed() })
     }
@@ -154,33 +136,53 @@ impl Building<'_> {
                 Error::new(ErrorKind::UnknownMetric, format!("no metric has the key path `{key_path}`"))
             }));
         };
-        if !self.consent.permits(metric.data_category()) {
-            return Ok((None, MetricReport::withheld(key_path, metric.data_category())));
+        // With what it adds, and what that adds.
+        let (mut wanted, mut next) = (BTreeMap::new(), vec![metric]);
+        while let Some(metric) = next.pop().filter(|metric| is_active(metric)) {
+            if wanted.insert(metric.key_path(), metric).is_none() && self.is_sum(metric) {
+                let terms = numbers::terms(metric).filter_map(|term| definitions.find_metric(term));
+                next.extend(terms.filter(|term| is_active(term)));
+            }
         }
+        let wanted: Vec<_> = wanted.into_values().collect();
         let system = system::facts(self.reader, self.program, recorded_at)?;
-        let mut asking = Asking::default();
-        let deadline = Instant::now() + self.limits.ping;
-        let mut find = |metric: &MetricDefinition| -> Result<Found, Error> {
-            if let Some(found) = self.of_events(&[metric])?.remove(metric.key_path()) {
-                return Ok(found);
-            }
-            let asked = self.asked(metric, recorded_at, deadline);
-            Ok(self.ask(&mut asking, &asked, &system))
-        };
-        let found = if self.sources.find(metric).is_none() && numbers::is_one(metric) {
-            let began = Instant::now();
-            let mut terms = BTreeMap::new();
-            for term in numbers::terms(metric).iter().filter_map(|key_path| definitions.find_metric(key_path))
-            {
-                terms.insert(term.key_path(), find(term)?);
-            }
-            let value = numbers::value(metric, |key_path| terms.get(key_path).map(|found| &found.value));
-            Found::of(value, began.elapsed())
-        } else {
-            find(metric)?
-        };
+        let found = self.find(&wanted, &system, recorded_at, &mut |_, _, _| {})?.remove(key_path);
+        let found = found.unwrap_or_else(|| Found::missing(Missing::removed()));
         let value = found.value.clone().and_then(|value| checked(metric, value)).ok();
         Ok((value, self.place(metric, found, &mut Document::default())))
+    }
+
+    /// What a ping of these active metrics says of each of them.
+    fn find<'m>(
+        &self,
+        metrics: &[&'m MetricDefinition],
+        system: &[Fact],
+        recorded_at: Timestamp,
+        told: &mut Told<'_>,
+    ) -> Result<BTreeMap<&'m str, Found>, Error> {
+        let deadline = Instant::now() + self.limits.ping;
+        let is_permitted = |metric: &&MetricDefinition| self.consent.permits(metric.data_category());
+        let (permitted, withheld): (Vec<_>, Vec<_>) = metrics.iter().copied().partition(is_permitted);
+        let mut known = self.of_events(&permitted)?;
+        let rest = permitted.into_iter().filter(|metric| !known.contains_key(metric.key_path()));
+        let (sums, others): (Vec<_>, Vec<_>) = rest.partition(|metric| self.is_sum(metric));
+        for metric in withheld {
+            known.insert(metric.key_path(), Found::missing(Missing::withheld(metric.data_category())));
+        }
+        let mut asking = Asking::default();
+        for (done, metric) in others.iter().enumerate() {
+            told(done, others.len(), metric.key_path());
+            let asked = self.asked(metric, recorded_at, deadline);
+            known.insert(metric.key_path(), self.ask(&mut asking, &asked, system));
+        }
+        let sums = sums.into_iter().map(|metric| (metric.key_path(), metric)).collect();
+        numbers::add_up(&sums, &mut known);
+        Ok(known)
+    }
+
+    /// Whether it is made of others, and no source answers for it.
+    fn is_sum(&self, metric: &MetricDefinition) -> bool {
+        numbers::is_one(metric) && self.sources.find(metric).is_none()
     }
 
     /// Asks the source of a metric, or what the crate knows itself.
@@ -189,22 +191,30 @@ impl Building<'_> {
         let value = match self.sources.find(asked.metric()) {
             Some(source) => asking.ask(source, asked),
             // What is declared and does not read is a mistake, also where nobody would ask it.
-            None => DatabaseMetric::declared(asked.metric()).and_then(|_| of_system(asked.metric(), system)),
+            None => DatabaseMetric::declared(asked.metric()).and_then(|declared| {
+                declared.as_ref().map(|declared| declared.tell(asked)).transpose()?;
+                of_system(asked.metric(), declared.as_ref(), system)
+            }),
         };
-        let said = *asked.said.lock();
-        let mut found = Found { said, ..Found::of(value, began.elapsed()) };
+        let mut value = value.map_err(|error| Missing::of_source(&error));
+        let Said { mut about, is_distinct } = *asked.said.lock();
+        if !(0.0..f64::INFINITY).contains(&about.standard_error) {
+            value =
+                value.and(Err(Missing::invalid(format!("its standard error is {}", about.standard_error))));
+            about.standard_error = 0.0;
+        }
         let least = f64::from(self.consent.least_users());
         let is_few = |value: &PingValue| value.number().is_some_and(|number| number > 0.0 && number < least);
-        if said.is_distinct && found.value.as_ref().is_ok_and(is_few) {
-            found.value = Err(Missing::suppressed(self.consent));
+        if is_distinct && value.as_ref().is_ok_and(is_few) {
+            value = Err(Missing::suppressed(self.consent));
         }
-        found
+        Found { value, duration: began.elapsed(), about }
     }
 
     fn asked(&self, metric: &MetricDefinition, at: Timestamp, deadline: Instant) -> Asked {
         let metric = Arc::new(metric.clone());
         let deadline = deadline.min(Instant::now() + self.limits.metric);
-        Asked { metric, at, deadline, said: Arc::default() }
+        Asked { metric, at, deadline, said: Arc::default(), kept: Arc::default() }
     }
 
     /// The metrics that events count, unless a source was named for one of them, read together. One that the store cannot know may
@@ -239,12 +249,9 @@ impl Building<'_> {
                     users.is_some_and(|users| users > 0 && users < self.consent.least_users().into());
                 let value =
                     if is_small { Err(Missing::suppressed(self.consent)) } else { Ok(value_of(&answer)) };
-                Found { value, duration, answer: Some(answer), said: Said::default() }
+                Found { value, duration, about: About::of_answer(&answer) }
             }
-            Err(error) => {
-                let value = Err(Missing::of_store(&error));
-                Found { value, duration, answer: None, said: Said::default() }
-            }
+            Err(error) => Found { duration, ..Found::missing(Missing::of_store(&error)) },
         }
     }
 
@@ -268,29 +275,28 @@ impl Building<'_> {
                 MetricReport::without(key_path, outcome, reason, message, found.duration)
             }
         };
-        report.window = found.said.window;
+        let About { window, since, standard_error, is_partial } = found.about;
+        (report.window, report.since, report.is_partial) = (window, since, is_partial);
         if report.outcome == MetricOutcome::Value {
-            report.standard_error = found.said.standard_error;
-        }
-        if let Some(answer) = found.answer {
-            report.window = Some(answer.window);
-            report.since = Some(answer.since);
-            report.is_partial = answer.partial;
-            if report.outcome == MetricOutcome::Value {
-                report.standard_error = answer.standard_error;
-            }
+            report.standard_error = standard_error;
         }
         report
     }
 
-    /// What is known without definitions, where no definition has its place.
-    fn place_facts(
+    /// What is known without definitions, where no definition has its place; the removed ones that have one are given back.
+    fn place_facts<'d>(
         &self,
         document: &mut Document,
         system: Vec<Fact>,
         finished_at: Timestamp,
-        is_defined: impl Fn(&str) -> bool,
-    ) -> Result<(), Error> {
+        definitions: &'d Definitions,
+    ) -> Result<Vec<&'d MetricDefinition>, Error> {
+        let mut removed = Vec::new();
+        let mut is_defined = |key_path: &str| {
+            let defined = definitions.find_metric(key_path);
+            removed.extend(defined.filter(|metric| !is_active(metric)));
+            defined.is_some()
+        };
         let finished = Fact {
             key_path: "recording_finished_at",
             class: "",
@@ -299,21 +305,22 @@ impl Building<'_> {
         };
         for fact in system.into_iter().chain([finished]) {
             let is_given = self.facts.contains_key(fact.key_path);
-            if self.consent.permits(fact.category) && !is_given && !is_defined(fact.key_path) {
+            if !is_given && !is_defined(fact.key_path) && self.consent.permits(fact.category) {
                 // A metric that is nested here has the place.
                 let _ = document.put(fact.key_path, fact.value);
             }
         }
         for (key_path, value) in self.facts {
-            let misplaced = match document.put(key_path, value.clone()) {
-                _ if is_defined(key_path) => "a metric has this key path",
-                Ok(()) => match value.fault() {
-                    None => continue,
-                    Some(_) => "its value cannot stand in a ping",
-                },
-                Err(Clash::Taken) => "a metric stands there",
-                Err(Clash::TooDeep) => "its key path is too deep",
-            };
+            let is_sound = value.fault().is_none();
+            let misplaced =
+                match document.put(key_path, if is_sound { value.clone() } else { PingValue::Null }) {
+                    _ if is_defined(key_path) => "a metric has this key path",
+                    Ok(()) if is_sound => continue,
+                    Ok(()) => "its value cannot stand in a ping",
+                    Err(Clash::Full) => "the values of metrics fill the ping",
+                    Err(Clash::Taken) => "a metric stands there",
+                    Err(Clash::TooDeep) => "its key path is too deep",
+                };
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!("the fact `{key_path}` of the ping: {misplaced}; give it another key path"),
@@ -330,20 +337,39 @@ impl Building<'_> {
                 let _ = document.put(key_path, value);
             }
         }
-        Ok(())
+        Ok(removed)
     }
 }
 
-fn of_system(metric: &MetricDefinition, system: &[Fact]) -> Result<PingValue, SourceError> {
+fn is_active(metric: &MetricDefinition) -> bool {
+    metric.status() != MetricStatus::Removed
+}
+
+fn of_system(
+    metric: &MetricDefinition,
+    declared: Option<&DatabaseMetric>,
+    system: &[Fact],
+) -> Result<PingValue, SourceError> {
     let of_class = |class| system.iter().find(|fact| fact.class == class);
     if let Some(fact) = metric.instrumentation_class().and_then(of_class) {
         return Ok(fact.value.clone());
     }
-    Err(SourceError::unavailable(match (metric.without_rules(), metric.instrumentation_class()) {
-        (Some(reason), _) => reason.to_owned(),
-        (None, Some(class)) => {
-            format!("nothing answers for the class `{class}`, nor for `{}`", metric.data_source())
+    Err(SourceError::unavailable(match (metric.without_rules(), declared, metric.instrumentation_class()) {
+        (Some(reason), ..) => reason.to_owned(),
+        (None, Some(declared), _) => {
+            let postgres = if cfg!(feature = "postgres") { " or `--postgres FILE`" } else { "" };
+            format!(
+                "no database is connected to ask about `{}`; name one by `--sqlite FILE`{postgres}, or by `Sources::data_source_from`",
+                declared.relation()
+            )
         }
-        (None, None) => format!("its data source `{}` is not connected", metric.data_source()),
+        (None, None, Some(class)) => format!(
+            "nothing answers for the class `{class}`, nor for `{}`; give a value by `--answers FILE`, or a source by `Sources::class`",
+            metric.data_source()
+        ),
+        (None, None, None) => format!(
+            "its data source `{}` is not connected; give a value by `--answers FILE`, or a source by `Sources::data_source`",
+            metric.data_source()
+        ),
     }))
 }

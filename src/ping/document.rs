@@ -11,11 +11,18 @@ use crate::ping::value::PingValue;
 pub(crate) const SCHEMA_VERSION: i64 = 1;
 /// The deepest nesting of key paths.
 const MAX_SEGMENTS: usize = 32;
+/// The most that all values take together.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// What takes no more always has room: numbers, also those that stand for failures.
+const SMALL_BYTES: usize = 1024;
 
 /// Values by key path. Of equal values the bytes are equal: objects are in the order of their keys, two spaces a level, one
 /// newline at the end.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Document(BTreeMap<String, Node>);
+pub(crate) struct Document {
+    nodes: BTreeMap<String, Node>,
+    bytes: usize,
+}
 
 #[derive(Debug, Clone)]
 enum Node {
@@ -29,6 +36,8 @@ pub(crate) enum Clash {
     /// Another value stands here, or where an object around this one would be; or this one is to stand where an object is.
     Taken,
     TooDeep,
+    /// The values that were put before leave no room for it.
+    Full,
 }
 
 impl Document {
@@ -37,11 +46,17 @@ impl Document {
         if key_path.split('.').count() > MAX_SEGMENTS {
             return Err(Clash::TooDeep);
         }
-        put(&mut self.0, key_path, value)
+        let bytes = self.bytes + value.bytes();
+        if bytes > MAX_BYTES && value.bytes() > SMALL_BYTES {
+            return Err(Clash::Full);
+        }
+        put(&mut self.nodes, key_path, value)?;
+        self.bytes = bytes;
+        Ok(())
     }
 
     pub(crate) fn render(&self) -> Result<String, Error> {
-        render(&self.0)
+        render(&self.nodes)
     }
 }
 

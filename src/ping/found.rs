@@ -4,28 +4,56 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::definition::metric::MetricDefinition;
-use crate::definition::words::ValueType;
+use crate::definition::words::{DataCategory, ValueType};
 use crate::error::{Error, ErrorKind};
 use crate::ping::beside::MetricOutcome;
 use crate::ping::document::Clash;
-use crate::ping::source::{Said, SourceError, SourceFault};
+use crate::ping::source::{SourceError, SourceFault};
 use crate::ping::value::PingValue;
 use crate::report::query::{Answer, Value};
 use crate::storage::ping::Consent;
+use crate::time::range::TimeRange;
+use crate::time::timestamp::Timestamp;
+
+/// The longest message of a source that is kept, in characters.
+const MAX_MESSAGE: usize = 1_000;
 
 /// A metric that was asked for.
 pub(crate) struct Found {
     pub(crate) value: Result<PingValue, Missing>,
     pub(crate) duration: Duration,
-    /// Of metrics that events count.
-    pub(crate) answer: Option<Answer>,
-    /// Of metrics that a source answers for.
-    pub(crate) said: Said,
+    pub(crate) about: About,
+}
+
+/// What stands beside a value.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct About {
+    pub(crate) window: Option<TimeRange>,
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) standard_error: f64,
+    pub(crate) is_partial: bool,
 }
 
 impl Found {
-    pub(crate) fn of(value: Result<PingValue, SourceError>, duration: Duration) -> Self {
-        Self { value: value.map_err(Missing::of_source), duration, answer: None, said: Said::default() }
+    pub(crate) fn missing(missing: Missing) -> Self {
+        Self { value: Err(missing), duration: Duration::ZERO, about: About::default() }
+    }
+}
+
+impl About {
+    pub(crate) fn of_answer(answer: &Answer) -> Self {
+        let Answer { window, since, standard_error, partial: is_partial, .. } = *answer;
+        Self { window: Some(window), since: Some(since), standard_error, is_partial }
+    }
+
+    /// Of the sum of two values. Their errors may have one cause, so that they add up too.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            window: self.window.filter(|window| other.window == Some(*window)),
+            since: self.since.max(other.since),
+            standard_error: self.standard_error + other.standard_error,
+            is_partial: self.is_partial || other.is_partial,
+        }
     }
 }
 
@@ -39,6 +67,22 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
+    pub(crate) fn withheld(category: DataCategory) -> Self {
+        let message = format!("metrics of the category `{category}` are not permitted");
+        Self { outcome: MetricOutcome::Withheld, reason: category.as_str(), message, fault: None }
+    }
+
+    pub(crate) fn removed() -> Self {
+        let message = "its definition has the status `removed`".to_owned();
+        Self { outcome: MetricOutcome::Removed, reason: "removed", message, fault: None }
+    }
+
+    /// Of a sum, for the reason of one of its terms: what keeps that out of the ping keeps the sum out, from which it could be told.
+    pub(crate) fn of_term(term: &str, missing: &Self) -> Self {
+        let message = format!("`{term}`, which it adds, has no value: {}", missing.message);
+        Self { message: cut(&message), fault: None, ..*missing }
+    }
+
     pub(crate) fn suppressed(consent: &Consent) -> Self {
         let message = format!("fewer than {} users", consent.least_users());
         Self { outcome: MetricOutcome::Suppressed, reason: "few_users", message, fault: None }
@@ -57,29 +101,27 @@ impl Missing {
         Self { outcome, reason, message: first, fault: None }
     }
 
-    fn of_source(error: SourceError) -> Self {
+    pub(crate) fn of_source(error: &SourceError) -> Self {
         let fault = error.fault();
         let outcome = match fault {
             SourceFault::Unavailable => MetricOutcome::Unavailable,
             _ => MetricOutcome::Failed,
         };
-        Self { outcome, reason: fault.as_str(), message: error.message().to_owned(), fault: Some(fault) }
+        Self { outcome, reason: fault.as_str(), message: cut(error.message()), fault: Some(fault) }
     }
 
     pub(crate) fn clashing(clash: Clash) -> Self {
-        let message = match clash {
-            Clash::Taken => "another metric has a value where this one needs an object around its own",
-            Clash::TooDeep => "its key path is too deep",
+        let (reason, message) = match clash {
+            Clash::Taken => {
+                ("definitions", "another metric has a value where this one needs an object around its own")
+            }
+            Clash::TooDeep => ("definitions", "its key path is too deep"),
+            Clash::Full => ("too_large", "the values before it fill the ping"),
         };
-        Self {
-            outcome: MetricOutcome::Failed,
-            reason: "definitions",
-            message: message.to_owned(),
-            fault: None,
-        }
+        Self { outcome: MetricOutcome::Failed, reason, message: message.to_owned(), fault: None }
     }
 
-    fn invalid(message: String) -> Self {
+    pub(crate) fn invalid(message: String) -> Self {
         Self { outcome: MetricOutcome::Failed, reason: "invalid", message, fault: None }
     }
 
@@ -94,6 +136,14 @@ impl Missing {
             (_, ValueType::Object) => PingValue::Object([("-1".to_owned(), PingValue::Integer(-1))].into()),
             _ => PingValue::Integer(-1),
         })
+    }
+}
+
+/// Sources may say anything, and it is kept for years.
+fn cut(message: &str) -> String {
+    match message.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => message.get(..end).unwrap_or_default().to_owned() + "...",
+        None => message.to_owned(),
     }
 }
 

@@ -98,7 +98,7 @@ pub struct PingReport {
     pub recorded_at: Timestamp,
     /// The document, byte for byte as it would leave.
     pub document: String,
-    /// Every metric that is not removed, by key path.
+    /// Every metric that is not removed, and each removed one that keeps out what would stand there without it, by key path.
     pub metrics: Vec<MetricReport>,
     /// Whether a metric that has a source is without its value.
     pub is_partial: bool,

@@ -1,5 +1,6 @@
 //! Where the values of metrics come from that no event counts: the trait, its question, its errors, and the list of sources.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::definition::metric::MetricDefinition;
 use crate::definition::words::DataSource;
+use crate::ping::found::About;
 use crate::ping::value::PingValue;
 use crate::time::range::TimeRange;
 use crate::time::timestamp::Timestamp;
@@ -64,13 +66,17 @@ pub struct Asked {
     pub(crate) at: Timestamp,
     pub(crate) deadline: Instant,
     pub(crate) said: Arc<Mutex<Said>>,
+    pub(crate) kept: Kept,
 }
+
+/// What sources keep for the next metric. It ends with the thread that asks them: a connection may not be closed on one of an async
+/// runtime.
+pub(crate) type Kept = Arc<Mutex<Vec<Box<dyn Any + Send>>>>;
 
 /// What a source says beside a value.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Said {
-    pub(crate) window: Option<TimeRange>,
-    pub(crate) standard_error: f64,
+    pub(crate) about: About,
     /// Whether the value is a number of distinct ones, which may be of few.
     pub(crate) is_distinct: bool,
 }
@@ -96,12 +102,13 @@ impl Asked {
 
     /// Says which time the value is about; it stands beside the document.
     pub fn about(&self, window: TimeRange) {
-        self.said.lock().window = Some(window);
+        self.said.lock().about.window = Some(window);
     }
 
-    /// Says that the value is an estimate with this standard error; it stands beside the document.
+    /// Says that the value is an estimate with this standard error; it stands beside the document. One that is negative or not finite
+    /// makes the metric fail.
     pub fn estimated(&self, standard_error: f64) {
-        self.said.lock().standard_error = standard_error;
+        self.said.lock().about.standard_error = standard_error;
     }
 
     /// How much time is left; zero when nobody waits for the value any more.

@@ -10,6 +10,10 @@ const MAX_DEPTH: usize = 16;
 const MAX_PARTS: usize = 10_000;
 /// The longest text, and the longest key of an object, in bytes.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
+/// The most that one value takes, by [`PingValue::bytes`].
+const MAX_BYTES: usize = 1024 * 1024;
+/// What a value takes besides its texts.
+const PART_BYTES: usize = 16;
 
 /// What a metric has for a value: JSON, with the keys of objects in their order.
 ///
@@ -32,9 +36,9 @@ pub enum PingValue {
     Number(f64),
     /// A text of up to 64 KiB.
     Text(String),
-    /// Several values, up to 10,000 in all.
+    /// Several values, up to 10,000 and 1 MiB in all.
     List(Vec<Self>),
-    /// Values by name, up to 10,000 in all.
+    /// Values by name, up to 10,000 and 1 MiB in all.
     Object(BTreeMap<String, Self>),
 }
 
@@ -56,7 +60,21 @@ impl PingValue {
     /// Why it cannot stand in a ping.
     pub(crate) fn fault(&self) -> Option<String> {
         let mut parts = 0;
-        self.fault_within(MAX_DEPTH, &mut parts)
+        let fault = self.fault_within(MAX_DEPTH, &mut parts);
+        fault.or_else(|| {
+            (self.bytes() > MAX_BYTES).then(|| format!("the value has more than {MAX_BYTES} bytes"))
+        })
+    }
+
+    /// About how much it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        PART_BYTES
+            + match self {
+                Self::Text(text) => text.len(),
+                Self::List(list) => list.iter().map(Self::bytes).sum(),
+                Self::Object(object) => object.iter().map(|(key, value)| key.len() + value.bytes()).sum(),
+                Self::Null | Self::Boolean(_) | Self::Integer(_) | Self::Number(_) => 0,
+            }
     }
 
     fn fault_within(&self, depth: usize, parts: &mut usize) -> Option<String> {
@@ -176,6 +194,10 @@ mod tests {
             (PingValue::from(f64::INFINITY), "inf"),
             (PingValue::from("x".repeat(MAX_TEXT_BYTES + 1)), "65537 bytes"),
             (deep(MAX_DEPTH), "deeper"),
+            (
+                PingValue::List(vec!["x".repeat(MAX_TEXT_BYTES).into(); MAX_BYTES / MAX_TEXT_BYTES]),
+                "1048576 bytes",
+            ),
             (PingValue::List(vec![PingValue::Null; MAX_PARTS]), "parts"),
             (PingValue::Object([("x".repeat(MAX_TEXT_BYTES + 1), PingValue::Null)].into()), "bytes"),
         ] {

@@ -171,6 +171,29 @@ fn a_definition_at_the_place_of_a_fact_decides_about_it() {
 }
 
 #[test]
+fn a_removed_definition_at_the_place_of_a_fact_keeps_it_out_and_is_listed() {
+    let clock = ManualClock::new(at("2026-11-25T09:00:00Z"));
+    let removed = |key_path: &str| {
+        MetricDefinition::new(key_path, TimeFrame::None).source(DataSource::System).removed()
+    };
+    let facts = ["hostname", "recording_finished_at", "schema_version", "headcount.store_bytes"];
+    let definitions = facts.iter().fold(definitions(), |all, fact| all.metric(removed(fact)).unwrap());
+    let ping = store(definitions, &clock).ping();
+    let report = ping.build().unwrap();
+    for fact in facts {
+        assert_eq!(value(&json(&report), fact), None, "{fact}");
+        let listed = report_of(&report, fact);
+        assert_eq!((listed.outcome, listed.reason.as_str()), (MetricOutcome::Removed, "removed"), "{fact}");
+        assert_eq!(ping.metric(fact).unwrap().1.outcome, MetricOutcome::Removed);
+    }
+    assert!(value(&json(&report), "uuid").is_some() && !report.is_partial);
+    assert!(report.metrics.iter().all(|metric| metric.key_path != "counts.gone"), "no fact is there");
+    assert_eq!(ping.metric("counts.gone").unwrap().0, None);
+    let error = ping.fact("hostname", "x").build().unwrap_err();
+    assert!(error.to_string().contains("`hostname`"), "{error}");
+}
+
+#[test]
 fn counts_of_few_users_are_suppressed_on_request() {
     let clock = ManualClock::new(at("2026-11-25T09:00:00Z"));
     let ping = counted(&clock).ping();
@@ -192,49 +215,6 @@ fn a_fact_without_a_place_is_refused() {
         assert!(error.to_string().contains(key_path), "{error}");
     }
     assert!(store.ping().fact("x", f64::NAN).build().is_err());
-}
-
-#[test]
-fn numbers_add_other_metrics_and_fail_with_any_of_them() {
-    let clock = ManualClock::new(at("2026-11-25T09:00:00Z"));
-    let sum_of = |key_path: &str, values: &str| {
-        format!(
-            "key_path: {key_path}\ndescription: d\nproduct_group: g\nvalue_type: number\nstatus: active\ntime_frame: none\n\
-             data_source: system\ndata_category: optional\ninstrumentation_class: NumbersMetric\noptions:\n  operation: add\n  \
-             values: {values}\nmilestone: '17.0'\nintroduced_by_url: https://example.com\ntiers: [free]\n"
-        )
-    };
-    let files = [
-        sum_of("sums.both", "[counts.a, counts.b]"),
-        sum_of("sums.with_a_failing_one", "[counts.a, counts.failing]"),
-        sum_of("sums.of_nothing_known", "[counts.a, counts.typo]"),
-        sum_of("sums.of_nothing", "[]"),
-    ];
-    let files: Vec<_> = files.iter().map(|text| ("a.yml", text.as_str())).collect();
-    let named: Vec<(String, &str)> =
-        files.iter().enumerate().map(|(n, (_, text))| (format!("{n}.yml"), *text)).collect();
-    let named: Vec<(&str, &str)> = named.iter().map(|(name, text)| (name.as_str(), *text)).collect();
-    let mut definitions = Definitions::embedded(&named).unwrap();
-    for key_path in ["counts.a", "counts.b", "counts.failing"] {
-        definitions = definitions
-            .metric(MetricDefinition::new(key_path, TimeFrame::None).source(DataSource::Database))
-            .unwrap();
-    }
-    let sources = Sources::new()
-        .key_path("counts.a", |_| Ok(40.into()))
-        .key_path("counts.b", |_| Ok(2.into()))
-        .key_path("counts.failing", |_| Err(SourceError::failed("for a test")));
-    let report = store(definitions, &clock).ping().sources(sources).build().unwrap();
-    assert_eq!(value(&json(&report), "sums.both"), Some(&json!(42)));
-    for (key_path, words) in [
-        ("sums.with_a_failing_one", "counts.failing"),
-        ("sums.of_nothing_known", "counts.typo"),
-        ("sums.of_nothing", "options.values"),
-    ] {
-        let metric = report_of(&report, key_path);
-        assert_eq!(metric.outcome, MetricOutcome::Failed);
-        assert!(metric.message.contains(words), "{}", metric.message);
-    }
 }
 
 #[test]

@@ -13,8 +13,11 @@ mod common;
 mod document;
 #[cfg(feature = "yaml")]
 mod gitlab;
+mod hostile;
 mod processes;
 mod sources;
+#[cfg(feature = "yaml")]
+mod sums;
 mod weeks;
 
 use headcount::{

@@ -15,6 +15,8 @@
 
 mod cases;
 #[cfg(feature = "postgres")]
+mod pooler;
+#[cfg(feature = "postgres")]
 mod postgres_failures;
 #[cfg(feature = "postgres")]
 mod postgres_values;

@@ -248,4 +248,11 @@ fn one_connection_serves_all_metrics_and_only_reads() {
     let report = ask(&metrics, server.source());
     assert_eq!(report.number("a_pid"), report.number("c_pid"));
     assert_fails(&report, "b_write", "failed", "read-only transaction");
+    // It is closed with the ping.
+    let (mut client, deadline) = (server.connect(), Instant::now() + Duration::from_secs(20));
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'headcount'";
+    while number(&mut client, open) != Some(0.0) {
+        assert!(Instant::now() < deadline, "a connection is left");
+        thread::yield_now();
+    }
 }

@@ -1,8 +1,8 @@
 //! A program that asks its database itself: what is to be asked, and what becomes of the answers.
 
 use headcount::{
-    Answers, ColumnIs, DataCategory, DataSource, DatabaseMetric, DatabaseOperation, ErrorKind, PingValue,
-    SourceError, SourceFault, Sources,
+    Answers, ColumnIs, Consent, DataCategory, DataSource, DatabaseMetric, DatabaseOperation, ErrorKind,
+    PingValue, SourceError, SourceFault, Sources,
 };
 use serde_json::{Value, json};
 
@@ -84,6 +84,15 @@ fn answers_stand_in_the_document_and_beside_it() {
     let error = store.ping().answers(unknown).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnknownMetric);
     assert!(error.to_string().contains("did you mean `counts.authors`?"), "{error}");
+}
+
+#[test]
+fn answers_of_few_distinct_ones_are_suppressed_as_those_of_a_database_are() {
+    let store = store(&METRICS);
+    store.ping().set_consent(&Consent::default().suppress_below(5)).unwrap();
+    let answers = Answers::new().value("counts.authors", 4).value("counts.all", 4);
+    let report = build(&store.ping().answers(answers).unwrap());
+    assert_eq!((report.failure("counts.authors").0, report.number("counts.all")), ("few_users", 4.0));
 }
 
 #[test]

@@ -11,6 +11,13 @@ use postgres::{Client, NoTls};
 pub(crate) struct Server {
     folder: tempfile::TempDir,
     process: Child,
+    owner: Option<(u32, u32)>,
+}
+
+/// A pooler in front of it, in transaction mode, with one session for everybody; it ends with the test.
+pub(crate) struct Pooler {
+    parameters: String,
+    process: Child,
 }
 
 impl Server {
@@ -60,19 +67,27 @@ impl Server {
             .stderr(log)
             .spawn()
             .expect("postgres is installed");
-        let mut server = Self { folder, process };
-        server.wait();
+        let mut server = Self { folder, process, owner };
+        wait(&server.parameters(), &mut server.process, &server.folder.path().join("log"));
         Some(server)
     }
 
-    fn wait(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while Client::connect(&self.parameters(), NoTls).is_err() {
-            let log = || std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            assert!(Instant::now() < deadline, "PostgreSQL did not answer in 60 s: {}", log());
-            assert!(self.process.try_wait().unwrap().is_none(), "PostgreSQL ended at once: {}", log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    pub(crate) fn pooler(&self) -> Pooler {
+        let folder = self.folder.path();
+        let (settings, log) = (folder.join("pooler.ini"), folder.join("pooler.log"));
+        let place = folder.display();
+        let text = format!(
+            "[databases]\npostgres = host={place} user=tests\n[pgbouncer]\nlisten_addr =\nunix_socket_dir = {place}\n\
+             listen_port = 6432\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 1\n"
+        );
+        std::fs::write(&settings, text).unwrap();
+        let mut pooler = command("pgbouncer", self.owner);
+        pooler.arg(settings).stdin(Stdio::null()).stdout(Stdio::null());
+        pooler.stderr(std::fs::File::create(&log).unwrap());
+        let process = pooler.spawn().expect("pgbouncer is installed");
+        let mut pooler = Pooler { parameters: format!("{} port=6432", self.parameters()), process };
+        wait(&pooler.parameters, &mut pooler.process, &log);
+        pooler
     }
 
     pub(crate) fn parameters(&self) -> String {
@@ -90,6 +105,33 @@ impl Server {
     pub(crate) fn stopper(&self) -> impl Fn() + Send + Sync + use<> {
         let id = self.process.id().to_string();
         move || drop(output(Command::new("kill").args(["-QUIT", &id])))
+    }
+}
+
+impl Pooler {
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(&self.parameters, NoTls).unwrap()
+    }
+
+    pub(crate) fn source(&self) -> PostgresSource {
+        PostgresSource::new(&self.parameters).unwrap()
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-KILL", &self.process.id().to_string()]).status();
+        let _ = self.process.wait();
+    }
+}
+
+fn wait(parameters: &str, process: &mut Child, log: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while let Err(error) = Client::connect(parameters, NoTls) {
+        let log = || std::fs::read_to_string(log).unwrap_or_default();
+        assert!(Instant::now() < deadline, "no answer in 60 s: {error}: {}", log());
+        assert!(process.try_wait().unwrap().is_none(), "it ended at once: {}", log());
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -130,11 +172,12 @@ fn found(tool: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let folders = versions.map(|version| version.path().join("bin"));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let tool = folders
+    let found = folders
         .chain(std::env::split_paths(&path))
+        .chain([PathBuf::from("/usr/sbin")])
         .map(|folder| folder.join(tool))
         .find(|tool| tool.exists());
-    tool.unwrap_or_else(|| Path::new("postgresql must be installed for HEADCOUNT_TEST_SERVERS=1").to_owned())
+    found.unwrap_or_else(|| panic!("{tool} must be installed for HEADCOUNT_TEST_SERVERS=1"))
 }
 
 fn output(command: &mut Command) -> Output {

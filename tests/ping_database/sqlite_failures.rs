@@ -64,10 +64,10 @@ fn batches_that_are_too_slow_are_halved_until_they_are_not() {
     let began = Instant::now();
     let plain = database.number("SELECT sum(n) FROM slow");
     let whole = began.elapsed();
-    // Too little for all rows in one, and enough for the fewest.
-    let source = database.source().query_limit(whole / 3);
     let metrics = [("slow", "all", "{relation: slow, batch_column: id, operation: sum, column: n}"), LAST];
-    let report = ask(&metrics, source);
+    // Too little for all rows in one, and enough for the fewest, unless a busy machine holds one of them up.
+    let mut tries = (0..10).map(|_| ask(&metrics, database.source().query_limit(whole / 3)));
+    let report = tries.find(|report| report.failure("slow").0 != "timeout").unwrap();
     assert_eq!((Some(report.number("slow")), report.number(LAST.0)), (plain, 3.0));
 }
 

@@ -73,8 +73,11 @@ Examples:
   {program} query page_viewed --last 7d --compare v1.4.0";
 
 pub(super) const METRIC_SHOW_HELP: &str = "\
-Example:
-  {program} metric show counts.issues_weekly";
+What no event counts is asked for as a ping made now would ask for it.
+
+Examples:
+  {program} metric show counts.issues_weekly
+  {program} metric show counts.accounts_weekly --sqlite app.db";
 
 pub(super) const PING_PREVIEW_HELP: &str = "\
 What stands on stdout is to the byte what a ping made now would be; of a week that has one, that one leaves (`ping show`). A metric that nothing here can answer for is left out, and never 0; one \

@@ -195,6 +195,8 @@ pub(super) struct MetricShowArgs {
     /// As it was at this instant, instead of now; distinct ones, which are kept by the day, up to the end of its day
     #[arg(long, value_name = "DATE", value_parser = parse_time)]
     pub(super) as_of: Option<Timestamp>,
+    #[command(flatten)]
+    pub(super) sources: SourceArgs,
 }
 
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ use crate::{MetricOutcome, MetricReport, PingChange, PingValue, Timestamp};
 const MOST: usize = 20;
 
 #[derive(Serialize)]
-pub(super) struct MetricDocument<'a> {
+pub(in crate::cli) struct MetricDocument<'a> {
     key_path: &'a str,
     outcome: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -55,18 +55,23 @@ fn maybe_instant<S: serde::Serializer>(at: &Option<Timestamp>, serializer: S) ->
 }
 
 pub(super) fn documents(metrics: &[MetricReport]) -> Vec<MetricDocument<'_>> {
-    let document: fn(&MetricReport) -> MetricDocument<'_> = |metric| MetricDocument {
-        key_path: &metric.key_path,
-        outcome: metric.outcome.as_str(),
-        reason: &metric.reason,
-        message: &metric.message,
-        duration_ms: milliseconds(metric.duration),
-        standard_error: metric.standard_error,
-        window: metric.window.map(|window| WindowDocument { from: window.from(), to: window.to() }),
-        since: metric.since,
-        partial: metric.is_partial,
-    };
-    metrics.iter().map(document).collect()
+    metrics.iter().map(MetricDocument::of).collect()
+}
+
+impl<'a> MetricDocument<'a> {
+    pub(in crate::cli) fn of(metric: &'a MetricReport) -> Self {
+        Self {
+            key_path: &metric.key_path,
+            outcome: metric.outcome.as_str(),
+            reason: &metric.reason,
+            message: &metric.message,
+            duration_ms: milliseconds(metric.duration),
+            standard_error: metric.standard_error,
+            window: metric.window.map(|window| WindowDocument { from: window.from(), to: window.to() }),
+            since: metric.since,
+            partial: metric.is_partial,
+        }
+    }
 }
 
 pub(super) fn changes(changes: &[PingChange]) -> Vec<ChangeDocument<'_>> {
@@ -193,6 +198,6 @@ fn signed(difference: f64) -> String {
     format!("{sign}{}", text::number(difference.abs()))
 }
 
-fn milliseconds(duration: Duration) -> f64 {
+pub(in crate::cli) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -12,9 +12,10 @@ mod send;
 mod sources;
 
 pub(super) use consent::sending;
+pub(super) use metrics::{MetricDocument, milliseconds};
 
 use super::Context;
-use super::args::PingCommand;
+use super::args::{PingCommand, SourceArgs};
 use super::output::{Exit, Failure, Output};
 use crate::{IsoWeek, KeptPing, Ping, Upkeep};
 
@@ -40,6 +41,11 @@ pub(super) fn run(command: &PingCommand, context: &Context, output: &mut Output<
 /// The ping of the store, which writes nothing.
 pub(super) fn reading(context: &Context) -> Result<Ping, Failure> {
     Ok(context.defaults.extend_ping(Ping::of(&context.reader()?)))
+}
+
+/// As [`reading`], with values from where the command line says.
+pub(super) fn asking(context: &Context, args: &SourceArgs) -> Result<Ping, Failure> {
+    sources::extend(reading(context)?, args)
 }
 
 /// The ping of the store, for keeping.

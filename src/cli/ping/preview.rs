@@ -32,7 +32,7 @@ struct Since<'a> {
 }
 
 pub(super) fn run(args: &PingPreviewArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
-    let ping = super::sources::extend(super::reading(context)?, &args.sources)?;
+    let ping = super::asking(context, &args.sources)?;
     let progress = Asking::new(output.form());
     let mut told = |done: usize, all: usize, key_path: &str| progress.tell(done, all, key_path);
     let report = match args.as_of {

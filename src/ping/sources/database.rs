@@ -1,7 +1,7 @@
 //! What a metric asks a database: the model, and the days that it is about.
 
 use crate::definition::metric::MetricDefinition;
-use crate::ping::source::{SourceError, SourceFault};
+use crate::ping::source::{Asked, SourceError, SourceFault};
 use crate::ping::sources::options;
 use crate::ping::value::PingValue;
 use crate::time::frame::TimeFrame;
@@ -229,6 +229,23 @@ impl DatabaseMetric {
     /// What the `options` of a definition declare; nothing if they have no `relation`.
     pub(crate) fn declared(metric: &MetricDefinition) -> Result<Option<Self>, SourceError> {
         metric.options().map_or(Ok(None), options::read)
+    }
+
+    /// As [`Self::declared`], for a database that is asked.
+    pub(crate) fn of_asked(asked: &Asked) -> Result<Self, SourceError> {
+        Self::declared(asked.metric())?.ok_or_else(|| {
+            SourceError::unavailable(
+                "its `options` name no `relation` of the database; name one, or answer for its class (`Sources::class`)",
+            )
+        })
+    }
+
+    /// Says beside the value what it is about, and gives the days.
+    pub(crate) fn tell(&self, asked: &Asked) -> Result<Option<TimeRange>, SourceError> {
+        asked.said.lock().is_distinct = self.operation == DatabaseOperation::DistinctCount;
+        let range = self.range(asked.metric().time_frame(), asked.at())?;
+        range.into_iter().for_each(|range| asked.about(range));
+        Ok(range)
     }
 
     /// Refuses what no database could answer.

@@ -37,6 +37,18 @@ pub(crate) trait Engine {
     /// Takes every row of a statement, within the limit.
     fn rows(&mut self, statement: &Statement, limit: Duration, take: TakeRow<'_>) -> Result<(), Halt>;
 
+    /// The rows of a statement that selects one text.
+    fn texts(&mut self, statement: &Statement, limit: Duration) -> Result<Vec<String>, Halt> {
+        let mut texts = Vec::new();
+        self.rows(statement, limit, &mut |row| {
+            if let [CellRef::Text(text)] = row {
+                texts.push(String::from_utf8_lossy(text).into_owned());
+            }
+            Ok(())
+        })?;
+        Ok(texts)
+    }
+
     /// Makes the connection anew after it broke.
     fn renew(&mut self, limit: Duration) -> Result<(), SourceError>;
 

@@ -256,11 +256,9 @@ impl Ping {
                 return Err(Error::new(ErrorKind::UnknownMetric, what));
             }
             self.sources = self.sources.key_path(key_path, move |asked: &Asked| {
-                let declared = DatabaseMetric::declared(asked.metric()).ok().flatten();
-                let range =
-                    declared.and_then(|metric| metric.range(asked.metric().time_frame(), asked.at()).ok());
-                if let Some(range) = range.flatten() {
-                    asked.about(range);
+                if let Ok(Some(declared)) = DatabaseMetric::declared(asked.metric()) {
+                    // Who answered knows what to make of a declaration without its days.
+                    let _ = declared.tell(asked);
                 }
                 asked.estimated(told.standard_error);
                 told.value.clone()

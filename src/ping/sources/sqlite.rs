@@ -80,9 +80,7 @@ impl SqliteSource {
 
 impl MetricSource for SqliteSource {
     fn value(&self, asked: &Asked) -> Result<PingValue, SourceError> {
-        let metric = DatabaseMetric::declared(asked.metric())?
-            .ok_or_else(|| SourceError::unavailable("its `options` name no `relation` of the database"))?;
-        self.ask(&metric, asked)
+        self.ask(&DatabaseMetric::of_asked(asked)?, asked)
     }
 }
 
@@ -153,17 +151,6 @@ impl Sqlite {
             _ => (SourceFault::Failed, format!("the database {name}: {error}")),
         };
         Halt::Fault(SourceError::new(fault, what))
-    }
-
-    fn texts(&mut self, statement: &Statement, limit: Duration) -> Result<Vec<String>, Halt> {
-        let mut texts = Vec::new();
-        self.rows(statement, limit, &mut |row| {
-            if let [CellRef::Text(text)] = row {
-                texts.push(String::from_utf8_lossy(text).into_owned());
-            }
-            Ok(())
-        })?;
-        Ok(texts)
     }
 
     /// Whether there is a table that numbers its rows.

@@ -35,8 +35,7 @@ pub(crate) fn ask(
     query_limit: Duration,
 ) -> Result<PingValue, SourceError> {
     metric.check()?;
-    asked.said.lock().is_distinct = metric.operation() == DatabaseOperation::DistinctCount;
-    let range = metric.range(asked.metric().time_frame(), asked.at())?;
+    let range = metric.tell(asked)?;
     let limits = Limits { asked, query_limit, relation: &metric.relation };
     let mut is_renewed = false;
     let (inquiry, folding) = loop {
@@ -55,9 +54,6 @@ pub(crate) fn ask(
     };
     walk.run(engine)?;
     let (value, standard_error) = walk.totals.finish();
-    if let Some(range) = range {
-        asked.about(range);
-    }
     asked.estimated(standard_error);
     Ok(value)
 }

@@ -36,19 +36,6 @@ pub(super) struct Postgres<'a> {
     pub(super) connect: &'a dyn Fn(Duration) -> Result<Link, SourceError>,
 }
 
-impl Postgres<'_> {
-    fn texts(&mut self, statement: &Statement, limit: Duration) -> Result<Vec<String>, Halt> {
-        let mut texts = Vec::new();
-        self.rows(statement, limit, &mut |row| {
-            if let [CellRef::Text(text)] = row {
-                texts.push(String::from_utf8_lossy(text).into_owned());
-            }
-            Ok(())
-        })?;
-        Ok(texts)
-    }
-}
-
 impl Engine for Postgres<'_> {
     fn relation(&mut self, name: &str, limit: Duration) -> Result<Relation, Halt> {
         let path: Vec<String> = name.splitn(2, '.').map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! A connection to PostgreSQL: read-only, with limits for each statement.
+//! A connection to PostgreSQL: each statement in a transaction of its own, which only reads and has limits in time.
 
 use std::time::Duration;
 
@@ -14,24 +14,18 @@ use crate::ping::sources::statement::{Cell, CellRef, Statement};
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a statement waits for a lock.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
-/// A limit is not set anew while the one that stands is at most so much longer, and not longer than it should be.
-const SLACK: u32 = 2;
 /// The most columns that a statement here selects.
 const MAX_COLUMNS: usize = 8;
 
-/// What every session is set to: it only reads, texts are the same whatever the server is set to, no statement takes more than one of the
-/// server's processes, and a session that is left alone ends (from PostgreSQL 14 on).
-const SETTINGS: &str = "SELECT set_config(name, wanted, false)::text FROM pg_settings JOIN (VALUES
-    ('default_transaction_read_only', 'on'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, YMD'), ('extra_float_digits', '1'),
-    ('bytea_output', 'hex'), ('standard_conforming_strings', 'on'), ('jit', 'off'), ('max_parallel_workers_per_gather', '0'),
-    ('idle_session_timeout', '60s')) AS wanted(wanted_name, wanted) ON name = wanted_name";
-const LIMITS: &str =
-    "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false)";
+/// What every statement runs under: it only reads, texts are the same whatever the server is set to, it takes no more than one of the
+/// server's processes, and a transaction that is left alone ends. None of it outlives the transaction: behind a pooler the session is
+/// somebody else's next.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD';
+    SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL standard_conforming_strings = on; SET LOCAL jit = off;
+    SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
 pub(super) struct Link {
     client: Client,
-    /// The limit of a statement that the session has.
-    limit: Option<Duration>,
 }
 
 impl Link {
@@ -41,9 +35,7 @@ impl Link {
         // A limit of zero would be none.
         config.connect_timeout(limit.max(Duration::from_millis(1)));
         let client = config.connect(NoTls).map_err(|error| failure::unreachable(&error))?;
-        let mut link = Self { client, limit: None };
-        link.client.query_typed(SETTINGS, &[]).map_err(|error| failure::unreachable(&error))?;
-        Ok(link)
+        Ok(Self { client })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -57,12 +49,19 @@ impl Link {
         limit: Duration,
         take: TakeRow<'_>,
     ) -> Result<(), Halt> {
-        self.set_limit(limit)?;
         let values: Vec<String> = statement.values().iter().map(text).collect();
         let values: Vec<(&(dyn ToSql + Sync), Type)> =
             values.iter().map(|value| (value as &(dyn ToSql + Sync), Type::TEXT)).collect();
-        let rows =
-            self.client.query_typed(statement.text(), &values).map_err(|error| failure::halt(&error))?;
+        let milliseconds = |limit: Duration| limit.as_millis().max(1);
+        let (all, lock) = (milliseconds(limit), milliseconds(LOCK_WAIT.min(limit / 2)));
+        let begin = format!("{BEGIN}; SET LOCAL statement_timeout = {all}; SET LOCAL lock_timeout = {lock}");
+        let rows = self
+            .client
+            .batch_execute(&begin)
+            .and_then(|()| self.client.query_typed(statement.text(), &values));
+        // Nothing was written. Before the rows are looked at, so that no snapshot waits for that.
+        let ended = self.client.batch_execute("ROLLBACK");
+        let rows = rows.and_then(|rows| ended.map(|()| rows)).map_err(|error| failure::halt(&error))?;
         for row in &rows {
             let mut cells = [CellRef::Null; MAX_COLUMNS];
             for (at, cell) in cells.iter_mut().enumerate().take(row.len()) {
@@ -71,19 +70,6 @@ impl Link {
             }
             take(cells.get(..row.len()).unwrap_or_default())?;
         }
-        Ok(())
-    }
-
-    fn set_limit(&mut self, limit: Duration) -> Result<(), Halt> {
-        let stands = |set: Duration| set <= limit && limit <= set * SLACK;
-        if self.limit.is_some_and(stands) {
-            return Ok(());
-        }
-        let milliseconds = |limit: Duration| limit.as_millis().max(1).to_string();
-        let (statement, lock) = (milliseconds(limit), milliseconds(LOCK_WAIT.min(limit / 2)));
-        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&statement, Type::TEXT), (&lock, Type::TEXT)];
-        self.client.query_typed(LIMITS, &values).map_err(|error| failure::halt(&error))?;
-        self.limit = Some(limit);
         Ok(())
     }
 }

@@ -5,9 +5,7 @@ mod failure;
 mod link;
 
 use std::fmt;
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -29,16 +27,17 @@ const LONG_TO_CONNECT: Duration = Duration::from_secs(1);
 
 /// The metrics of a PostgreSQL database: each that declares a `relation` in its `options`, or is given here. Feature `postgres`.
 ///
-/// One connection, made when the first metric is asked and on the thread that asks, is kept for all metrics, and closed by the server
-/// after a minute without one. It only reads, as `headcount` unless the parameters have another `application_name`. Each relation is walked by its primary
-/// key in batches of 50,000 or 100,000 rows, each of which is a statement outside of any transaction; rows that change meanwhile are counted before
-/// or after. A batch that passes its limit is halved; a lock is waited for one second; a connection that breaks is made anew, once for each metric.
+/// One connection, made when the first metric of a ping is asked and on the thread that asks, is kept for all its metrics, and closed with
+/// it. It only reads, as `headcount` unless the parameters have another `application_name`. Each relation is walked by its primary key in
+/// batches of 50,000 or 100,000 rows, each of which is a statement in a transaction of its own; rows that change meanwhile are counted
+/// before or after. A batch that passes its limit is halved; a lock is waited for one second; a connection that breaks is made anew, once
+/// for each metric.
 ///
-/// The connection is not encrypted: parameters that require TLS are refused. Use a socket, or a tunnel, or ask through the program's own
+/// The server is of version 11 or later. The connection is not encrypted: parameters that require TLS are refused. Use a socket, or a tunnel, or ask through the program's own
 /// connections.
 ///
-/// Connect to the server itself, or to a pooler in session mode: the session is made read-only and gets limits in time, which a pooler
-/// in transaction mode would hand to somebody else.
+/// A pooler may stand between, in whichever mode: what a statement runs under (read-only, limits in time) is set in its transaction, and
+/// ends with it. Waiting for the pooler to have a connection free is limited by the metric's limit alone.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), headcount::Error> {
@@ -61,10 +60,13 @@ pub struct PostgresSource {
 
 struct Shared {
     config: Config,
-    /// The connection while nobody uses it. Whoever does has taken it out, so that one who never comes back keeps it from nobody but
-    /// himself.
-    idle: Mutex<Option<Link>>,
     unreachable: Mutex<Option<(Instant, SourceError)>>,
+}
+
+/// A connection that is kept for the next metric.
+struct Idle {
+    link: Link,
+    to: Arc<Shared>,
 }
 
 impl PostgresSource {
@@ -91,7 +93,7 @@ impl PostgresSource {
         if config.get_application_name().is_none() {
             config.application_name("headcount");
         }
-        let shared = Shared { config, idle: Mutex::default(), unreachable: Mutex::default() };
+        let shared = Shared { config, unreachable: Mutex::default() };
         Ok(Self { shared: Arc::new(shared), query_limit: walk::QUERY_LIMIT })
     }
 
@@ -112,25 +114,30 @@ impl PostgresSource {
     }
 
     fn ask(&self, metric: &DatabaseMetric, asked: &Asked) -> Result<PingValue, SourceError> {
-        let idle = self.shared.idle.lock().take().filter(Link::is_open);
-        let link = match idle {
+        let link = match self.kept(asked) {
             Some(link) => link,
             None => self.shared.connect(asked.remaining() / 2)?,
         };
         let connect = |limit| self.shared.connect(limit);
         let mut engine = Postgres { link, connect: &connect };
         let value = walk::ask(&mut engine, metric, asked, self.query_limit);
-        let late = self.shared.keep(engine.link);
-        drop(late);
+        asked.kept.lock().push(Box::new(Idle { link: engine.link, to: Arc::clone(&self.shared) }));
         value
+    }
+
+    /// The connection that the metric before has left, if it still is one.
+    fn kept(&self, asked: &Asked) -> Option<Link> {
+        let mut kept = asked.kept.lock();
+        let is_ours = |idle: &Idle| Arc::ptr_eq(&idle.to, &self.shared);
+        let at = kept.iter().position(|any| any.downcast_ref().is_some_and(is_ours))?;
+        let idle = kept.swap_remove(at).downcast::<Idle>().ok()?;
+        Some(idle.link).filter(Link::is_open)
     }
 }
 
 impl MetricSource for PostgresSource {
     fn value(&self, asked: &Asked) -> Result<PingValue, SourceError> {
-        let metric = DatabaseMetric::declared(asked.metric())?
-            .ok_or_else(|| SourceError::unavailable("its `options` name no `relation` of the database"))?;
-        self.ask(&metric, asked)
+        self.ask(&DatabaseMetric::of_asked(asked)?, asked)
     }
 }
 
@@ -146,26 +153,6 @@ impl Shared {
             let took_long = began.elapsed() >= LONG_TO_CONNECT.min(limit);
             *self.unreachable.lock() = took_long.then(|| (Instant::now(), error.clone()));
         })
-    }
-
-    /// Keeps a connection for the next metric, unless there is one.
-    fn keep(&self, link: Link) -> Option<Link> {
-        let mut idle = self.idle.lock();
-        if idle.is_none() && link.is_open() {
-            *idle = Some(link);
-            return None;
-        }
-        Some(link)
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        let Some(link) = self.idle.get_mut().take() else { return };
-        // Closing panics on a thread of an async runtime. If there can be no thread the server closes it.
-        let link = ManuallyDrop::new(link);
-        let close = move || drop(ManuallyDrop::into_inner(link));
-        let _ = thread::Builder::new().name("headcount-close".to_owned()).spawn(close);
     }
 }
 
