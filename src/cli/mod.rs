@@ -112,7 +112,7 @@ fn execute(command: &Command, context: &Context, output: &mut Output<'_>) -> Res
         Command::Definitions(DefinitionsCommand::Check(args)) => definitions::check(args, context, output),
         Command::Ping(command) => ping::run(command, context, output),
         #[cfg(feature = "redis")]
-        Command::Redis(command) => self::redis::run(command, context, output),
+        Command::Redis(command) => redis::run(command, context, output),
         Command::Check(args) => check::run(args, context, output),
         Command::Backup(args) => backup::run(args, context, output),
         Command::Retention(args) => retention::run(args, context, output),

@@ -235,7 +235,13 @@ fn stays(path: &str, code: &[Token<'_>], next: usize) -> bool {
 
 /// Names of dependencies where they begin a path or are imported.
 fn foreign_names<'t>(code: &[Token<'t>]) -> Vec<(usize, &'t str)> {
-    let known: BTreeSet<&str> = DOORS.iter().map(|(name, _)| *name).collect();
+    let mut known: BTreeSet<&str> = DOORS.iter().map(|(name, _)| *name).collect();
+    // A module of this name stands in front of the dependency, in the file that declares it.
+    for pair in code.windows(2) {
+        if let (Kind::Word("mod"), Kind::Word(name)) = (&pair[0].kind, &pair[1].kind) {
+            known.remove(name);
+        }
+    }
     (0..code.len())
         .filter_map(|at| match code[at].kind {
             Kind::Word(name) if known.contains(name) => Some((at, name)),

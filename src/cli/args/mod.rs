@@ -15,10 +15,6 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-#[cfg(feature = "redis")]
-pub(super) use self::redis::{
-    NamesArgs, RedisCommand, RedisExportArgs, RedisImportArgs, RedisMirrorArgs, RedisVerifyArgs, Until,
-};
 use super::defaults::Defaults;
 use crate::{FilterValue, Timestamp, Unit, Window};
 use help::{
@@ -32,6 +28,10 @@ pub(super) use ping::{
 };
 #[cfg(feature = "upload")]
 pub(super) use ping::{PingSendArgs, UploadArgs};
+#[cfg(feature = "redis")]
+pub(super) use redis::{
+    NamesArgs, RedisCommand, RedisExportArgs, RedisImportArgs, RedisMirrorArgs, RedisVerifyArgs, Until,
+};
 pub(super) use retention::{Limit, RetentionArgs};
 pub(super) use values::Earlier;
 use values::{parse_days, parse_earlier, parse_filter, parse_time};
