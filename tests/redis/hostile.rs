@@ -283,3 +283,24 @@ fn servers_that_are_none_are_told_apart_from_refusals() {
     }
     assert_untouched(&store, "no server");
 }
+
+#[test]
+fn an_import_scans_and_changes_nothing() {
+    let Some(mut redis) = Redis::start() else { return };
+    for other in 0..3_000 {
+        redis.ok(&["SET", &format!("session:{other}"), "x"]);
+    }
+    redis.ok(&["SET", &count_key(), "12"]);
+    redis.ok(&["EXPIRE", &count_key(), "1000000"]);
+    redis.ok(&["CONFIG", "RESETSTAT"]);
+    let began = std::time::Instant::now();
+    RedisImport::new().keys_per_second(10_000).from_server(&store(), &redis.url(), &mut |_| {}).unwrap();
+    // Six steps of a scan at least, with a pause of 50 ms between each two.
+    assert!(began.elapsed() >= std::time::Duration::from_millis(250), "{:?}", began.elapsed());
+    let stats = String::from_utf8(redis.bytes(&["INFO", "commandstats"])).unwrap();
+    let mut used: Vec<&str> =
+        stats.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split(':').next()).collect();
+    used.retain(|command| !["config|resetstat", "info"].contains(command));
+    used.sort_unstable();
+    assert_eq!(used, ["get", "scan", "strlen", "type"], "{stats}");
+}
