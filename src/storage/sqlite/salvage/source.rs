@@ -156,6 +156,8 @@ fn open(copy: &Path) -> Result<(Connection, u64), Error> {
     // Nobody else has the copy. Locking it for each of the many statements that look for what can be read takes longer than they do.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE").during(OPENING)?;
     connection.pragma_update(None, "trusted_schema", false).during(OPENING)?;
+    // A table whose definition is damaged is none, and the others are read all the same.
+    connection.pragma_update(None, "writable_schema", true).during(OPENING)?;
     connection.pragma_update(None, "cell_size_check", true).during(OPENING)?;
     connection.pragma_update(None, "automatic_index", false).during(OPENING)?;
     let version = connection.pragma_query_value(None, "user_version", |row| row.get(0)).during(OPENING)?;
