@@ -4,15 +4,18 @@
 //! again after a lost answer finds that it was done. So nothing needs to be known of earlier flushes, and others may count in the same
 //! keys meanwhile.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, ErrorKind};
-use crate::redis::holdings::{Held, redis_string};
+use crate::hash::IdHash;
+use crate::redis::holdings::{Held, Holdings, redis_string};
 use crate::redis::link::{Reply, Words};
 use crate::redis::mark::Marks;
 use crate::redis::names::SLOTS;
 use crate::redis::patience::Patient;
 use crate::report::evaluate::Amount;
+use crate::sketch::Sketch;
+use crate::time::timestamp::Timestamp;
 
 /// Keys that are written together.
 const PAGE: usize = 100;
@@ -55,7 +58,7 @@ redis.call('HSET', KEYS[2], KEYS[1], 'fields')
 if ARGV[1] ~= '0' then redis.call('EXPIREAT', KEYS[1], ARGV[1]) end
 return 0";
 
-/// `KEYS`: key, mark, a place beside. `ARGV`: the sketch, when it ends, whether to overwrite.
+/// `KEYS`: key, mark, a place beside. `ARGV`: the sketch, when it ends, whether to overwrite, what the mark says of it.
 const BRING_SKETCH: &str = "
 local there = redis.call('EXISTS', KEYS[1]) == 1
 if there and ARGV[3] == '1' then redis.call('DEL', KEYS[1]) there = false end
@@ -67,9 +70,18 @@ if there then
 else
   redis.call('SET', KEYS[1], ARGV[1])
 end
-redis.call('HSET', KEYS[2], KEYS[1], 'sketch')
+redis.call('HSET', KEYS[2], KEYS[1], ARGV[4])
 if ARGV[2] ~= '0' then redis.call('EXPIREAT', KEYS[1], ARGV[2]) end
 return 0";
+
+/// How closely a Redis is looked at before something is brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// At what is known of this connection.
+    AtMarks,
+    /// At every key: whether it is still there.
+    AtKeys,
+}
 
 const DONE: i64 = 0;
 /// Somebody else has brought it further.
@@ -91,16 +103,14 @@ pub(super) struct Bringer {
     pub(super) server: Patient,
     marks: Marks,
     /// By key, or key, line feed and field: what was brought.
-    brought: HashMap<String, String>,
-    /// The sketches as they were sent over this connection.
-    sketches: HashMap<String, Vec<u8>>,
+    brought: BTreeMap<String, String>,
     /// The connection by which that is known.
     known_by: u64,
 }
 
 impl Bringer {
     pub(super) fn new(server: Patient, marks: Marks) -> Self {
-        Self { server, marks, brought: HashMap::new(), sketches: HashMap::new(), known_by: 0 }
+        Self { server, marks, brought: BTreeMap::new(), known_by: 0 }
     }
 
     /// Reads anew what was brought: after a connection broke off nobody knows what had been done.
@@ -111,7 +121,7 @@ impl Bringer {
         let tagged = SLOTS.iter().map(|slot| self.marks.of_key(slot));
         let names: BTreeSet<String> =
             tagged.chain(held.iter().map(|held| self.marks.of_key(&held.key))).collect();
-        let mut brought = HashMap::new();
+        let mut brought = BTreeMap::new();
         for name in names {
             let pairs = self.server.call(|link| link.call(&vec![b"HGETALL", name.as_bytes()]))?;
             let Reply::List(parts) = pairs else { return Err(self.strange(&name)) };
@@ -125,7 +135,6 @@ impl Bringer {
             }
         }
         (self.brought, self.known_by) = (brought, self.server.connections);
-        self.sketches.clear();
         Ok(())
     }
 
@@ -158,10 +167,79 @@ impl Bringer {
         )
     }
 
-    /// Brings the keys to what the store holds.
-    pub(super) fn bring(&mut self, held: &[Held], overwrite: bool) -> Result<Brought, Error> {
+    /// Brings the keys to what the store holds. With [`Look::AtKeys`] it also sees keys that are gone from Redis.
+    pub(super) fn bring(
+        &mut self,
+        holdings: &Holdings,
+        look: Look,
+        overwrite: bool,
+        now: Timestamp,
+    ) -> Result<Brought, Error> {
+        if look == Look::AtKeys {
+            self.known_by = 0;
+            self.know(&holdings.held)?;
+            self.look()?;
+        }
+        self.know(&holdings.held)?;
+        // What the store had, as before it was restored, it has no more.
+        let gone = self.brought.iter().filter(|(key, was)| !key.contains('\n') && *was != "0");
+        let gone: Vec<Held> = gone.filter_map(|(key, _)| holdings.nothing_of(key, now)).collect();
+        let held: Vec<Held> =
+            holdings.held.iter().cloned().chain(gone).map(|held| self.with_all_fields(held)).collect();
+        self.bring_all(&held, overwrite)
+    }
+
+    /// Forgets what was brought of keys that are there no more: they are written whole, or their weeks have ended.
+    fn look(&mut self) -> Result<(), Error> {
+        let keys: Vec<String> = self.brought.keys().filter(|key| !key.contains('\n')).cloned().collect();
+        let mut missing = Vec::new();
+        for page in keys.chunks(PAGE) {
+            let asks: Vec<Words<'_>> =
+                page.iter().map(|key| vec![b"EXISTS".as_slice(), key.as_bytes()]).collect();
+            let there = self.server.call(|link| link.call_all(&asks))?;
+            missing.extend(
+                page.iter()
+                    .zip(there)
+                    .filter(|(_, there)| *there == Reply::Number(0))
+                    .map(|(key, _)| key.clone()),
+            );
+        }
+        for key in missing {
+            let entries: Vec<String> =
+                self.fields_of(&key).map(|value| field(&key, value)).chain([key.clone()]).collect();
+            let mark = self.marks.of_key(&key);
+            let words: Words<'_> = [b"HDEL".as_slice(), mark.as_bytes()]
+                .into_iter()
+                .chain(entries.iter().map(String::as_bytes))
+                .collect();
+            self.server.call(|link| link.call(&words))?;
+            for entry in &entries {
+                self.brought.remove(entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// The fields of a hash that were brought.
+    fn fields_of(&self, key: &str) -> impl Iterator<Item = &str> {
+        let begin = field(key, "");
+        let length = begin.len();
+        let after = self.brought.range(begin.clone()..);
+        after.map_while(move |(entry, _)| entry.starts_with(&begin).then(|| entry.get(length..)).flatten())
+    }
+
+    /// A hash with the fields that were brought and are none any more.
+    fn with_all_fields(&self, mut held: Held) -> Held {
+        if let Amount::PerValue(values) = &mut held.amount {
+            for value in self.fields_of(&held.key) {
+                values.entry(value.to_owned()).or_insert(0);
+            }
+        }
+        held
+    }
+
+    fn bring_all(&mut self, held: &[Held], overwrite: bool) -> Result<Brought, Error> {
         let mut all = Brought::default();
-        self.know(held)?;
         let mut open: Vec<&Held> = held.iter().filter(|held| overwrite || self.is_behind(held)).collect();
         all.unchanged = (held.len() - open.len()) as u64;
         // What another one has brought meanwhile is looked at again.
@@ -204,7 +282,7 @@ impl Bringer {
         match &held.amount {
             Amount::Count(count) => self.was(&held.key) != count.to_string(),
             Amount::Sum(sum) => self.was(&held.key) != sum.to_string(),
-            Amount::Unique(sketch) => self.sketches.get(&held.key) != Some(&sketch.encode()),
+            Amount::Unique(sketch) => self.was(&held.key) != mark_of(sketch),
             Amount::PerValue(values) => {
                 values.iter().any(|(value, count)| self.was(&field(&held.key, value)) != count.to_string())
             }
@@ -216,10 +294,7 @@ impl Bringer {
         match &held.amount {
             Amount::Count(count) => drop(self.brought.insert(key.clone(), count.to_string())),
             Amount::Sum(sum) => drop(self.brought.insert(key.clone(), sum.to_string())),
-            Amount::Unique(sketch) => {
-                self.brought.insert(key.clone(), "sketch".to_owned());
-                self.sketches.insert(key.clone(), sketch.encode());
-            }
+            Amount::Unique(sketch) => drop(self.brought.insert(key.clone(), mark_of(sketch))),
             Amount::PerValue(values) => {
                 self.brought.insert(key.clone(), "fields".to_owned());
                 for (value, count) in values {
@@ -270,7 +345,7 @@ impl Bringer {
                 words(
                     BRING_SKETCH,
                     &[key, &mark, &beside],
-                    &[&string, expires.as_bytes(), overwrite.as_bytes()],
+                    &[&string, expires.as_bytes(), overwrite.as_bytes(), mark_of(sketch).as_bytes()],
                 )
             }
             Amount::PerValue(values) => {
@@ -299,6 +374,11 @@ pub(super) fn field(key: &str, value: &str) -> String {
     format!("{key}\n{value}")
 }
 
+/// What a mark says of a sketch: the same for equal ones.
+fn mark_of(sketch: &Sketch) -> String {
+    format!("sketch {:016x}", IdHash::of(&sketch.encode()).bits())
+}
+
 /// By how much a count has grown since it was brought; a store that was restored may have less than it had.
 fn growth(was: &str, count: u64) -> String {
     let was: u64 = was.parse().unwrap_or(0);
@@ -311,7 +391,7 @@ pub(super) fn entries(held: &Held) -> BTreeMap<String, String> {
     match &held.amount {
         Amount::Count(count) => [(key.clone(), count.to_string())].into(),
         Amount::Sum(sum) => [(key.clone(), sum.to_string())].into(),
-        Amount::Unique(_) => [(key.clone(), "sketch".to_owned())].into(),
+        Amount::Unique(sketch) => [(key.clone(), mark_of(sketch))].into(),
         Amount::PerValue(values) => {
             let fields = values.iter().map(|(value, count)| (field(key, value), count.to_string()));
             fields.chain([(key.clone(), "fields".to_owned())]).collect()

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::definition::rule::Rule;
 use crate::error::{Error, ErrorKind, plain};
 use crate::redis::keys::{Found, Place};
-use crate::redis::names::{Places, is_tagged};
+use crate::redis::names::{Places, is_named};
 use crate::redis::rdb::{self, Checksum, Value};
 use crate::redis::value::{Raw, limit};
 use crate::time::timestamp::Timestamp;
@@ -35,11 +35,11 @@ pub(super) fn read(
     })?;
     let mut elsewhere = BTreeMap::<u64, u64>::new();
     let mut is_wanted = |of: u64, key: &[u8]| {
-        let is_named = is_tagged(key) || std::str::from_utf8(key).is_ok_and(|key| places.find(key).is_some());
-        if is_named && of != database {
+        let is_ours = is_named(key) || std::str::from_utf8(key).is_ok_and(|key| places.find(key).is_some());
+        if is_ours && of != database {
             *elsewhere.entry(of).or_default() += 1;
         }
-        is_named && of == database
+        is_ours && of == database
     };
     let (mut dumped, mut held_bytes) = (Dumped::default(), 0);
     let mut show = |entry: rdb::Entry| {

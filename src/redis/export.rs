@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, plain};
 use crate::ping::Ping;
-use crate::redis::bring::{Bringer, entries};
+use crate::redis::bring::{Bringer, Look, entries};
 use crate::redis::holdings::{Held, Holdings, holdings, redis_string};
 use crate::redis::mark::Marks;
 use crate::redis::names::RedisNames;
@@ -83,13 +83,14 @@ impl RedisExport {
     /// [`ErrorKind::Unreachable`]; [`ErrorKind::Redis`] where keys stand that are not from this store, and nothing is written then;
     /// [`ErrorKind::Definitions`]; the errors of reading the store. An export that failed is made again.
     pub fn to_server(&self, reader: &Reader, url: &str) -> Result<RedisExported, Error> {
-        let holdings = holdings(reader, &self.names, reader.clock_now())?;
+        let now = reader.clock_now();
+        let holdings = holdings(reader, &self.names, now)?;
         let marks = Marks::of(&Ping::of(reader).uuid()?);
         let mut bringer = Bringer::new(Patient::connect(url, PATIENCE)?, marks);
         if !self.overwrite {
             bringer.refuse_foreign(&holdings.held)?;
         }
-        let brought = bringer.bring(&holdings.held, self.overwrite)?;
+        let brought = bringer.bring(&holdings, Look::AtKeys, self.overwrite, now)?;
         if !brought.foreign.is_empty() {
             return Err(bringer.refuse(&brought.foreign));
         }

@@ -1,9 +1,11 @@
 //! What a store holds, as the keys that GitLab would have.
 
+use std::collections::BTreeMap;
+
 use crate::definition::rule::{Rule, RuleKind};
 use crate::error::{Error, ErrorKind};
 use crate::plan::Plan;
-use crate::redis::names::RedisNames;
+use crate::redis::names::{Places, RedisNames};
 use crate::report::evaluate::{Amount, Evaluation};
 use crate::report::known::Known;
 use crate::report::query::Query;
@@ -31,6 +33,9 @@ pub(super) struct Held {
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
     pub(super) rules: Vec<Rule>,
+    pub(super) places: Places,
+    /// The first week that is looked at.
+    pub(super) first_week: Option<IsoWeek>,
     pub(super) held: Vec<Held>,
     /// Keys whose amounts are not known, and why.
     pub(super) left_out: Vec<(String, String)>,
@@ -71,6 +76,8 @@ pub(super) fn holdings(reader: &Reader, names: &RedisNames, now: Timestamp) -> R
     holdings.held.sort_by(|a, b| a.key.cmp(&b.key));
     // Rules of older metrics may share a key; the first one has it.
     holdings.held.dedup_by(|a, b| a.key == b.key);
+    holdings.places = Places::of(&names, &rules);
+    holdings.first_week = Some(running.minus(WEEKS_KEPT - 1));
     holdings.rules = rules;
     Ok(holdings)
 }
@@ -89,6 +96,26 @@ impl Holdings {
             }
             Err(error) => self.left_out.push((key, error.to_string())),
         }
+    }
+
+    /// What a key holds of which the store has nothing (any more); `None` for keys that are not looked at.
+    pub(super) fn nothing_of(&self, key: &str, now: Timestamp) -> Option<Held> {
+        let is_held = self.held.binary_search_by(|held| held.key.as_str().cmp(key)).is_ok();
+        if is_held || self.left_out.iter().any(|(of, _)| of == key) {
+            return None;
+        }
+        let (rule, frame) = self.places.find(key)?;
+        if matches!(frame, Frame::Week(week) if Some(week) < self.first_week) {
+            return None;
+        }
+        let kind = self.rules.get(rule)?.kind();
+        let amount = match kind {
+            RuleKind::Count => Amount::Count(0),
+            RuleKind::Sum => Amount::Sum(0.0),
+            RuleKind::Unique => Amount::Unique(Box::default()),
+            RuleKind::PerValue => Amount::PerValue(BTreeMap::new()),
+        };
+        Some(Held { key: key.to_owned(), kind, amount, expires_at: expiry(kind, frame, now) })
     }
 
     /// How many sketches are exact here, and get the error of registers in Redis.

@@ -79,7 +79,7 @@ pub struct RedisImported {
     pub unknown: Vec<String>,
     /// How often the connection broke off and was taken up again.
     pub reconnections: u64,
-    /// Why a dump may not be all that its Redis had, or not be whole although it can be read.
+    /// Why something may be missing: a dump without a checksum, or that others continue; events that were counted meanwhile.
     pub doubts: Vec<String>,
 }
 
@@ -182,6 +182,8 @@ struct Collecting<'a> {
     marks: Marks,
     cells: BTreeMap<(usize, Frame), Arrived>,
     held_bytes: usize,
+    /// Events that the store had when the import began.
+    stored: u64,
     imported: RedisImported,
 }
 
@@ -210,6 +212,7 @@ impl<'a> Collecting<'a> {
             marks: Marks::of(&uuid),
             cells: BTreeMap::new(),
             held_bytes: 0,
+            stored: store.reader().ledger()?.stored,
             imported: RedisImported::default(),
         })
     }
@@ -270,10 +273,14 @@ impl<'a> Collecting<'a> {
         let cells = cells.filter_map(|((rule, frame), amount)| {
             series.get(rule).map(|series| ArrivedCell { series: *series, frame, amount })
         });
-        let arrival = Arrival { until: self.until, cells: cells.collect() };
+        let arrival = Arrival { until: self.until, cells: cells.collect(), recorded: series.to_vec() };
         self.imported.unknown.sort();
         if !arrival.cells.is_empty() {
             self.store.arrive(arrival)?;
+        }
+        let counted = self.store.reader().ledger()?.stored.saturating_sub(self.stored);
+        if self.until.is_some() && counted > 0 {
+            self.imported.doubts.push(format!("{counted} events were counted here while Redis was read, and may be missing from what came; import again while nobody counts"));
         }
         Ok(self.imported)
     }

@@ -6,13 +6,15 @@ use std::time::Duration;
 use crate::definition::rule::{Rule, RuleKind};
 use crate::error::{Error, ErrorKind};
 use crate::redis::link::Reply;
-use crate::redis::names::{ANY_SLOT, Places, SLOTS, is_tagged};
+use crate::redis::names::{ANY_SLOT, OLDER, Places, SLOTS, is_named};
 use crate::redis::patience::Patient;
 use crate::redis::value::{Raw, limit, type_of};
 use crate::storage::arrival::Frame;
 
 /// The most keys of GitLab's form that one Redis may have.
 pub(super) const MAX_KEYS: usize = 1_000_000;
+/// A scan is begun anew so often.
+const MAX_SCANS: u32 = 20;
 /// Keys whose values are asked for together.
 const PAGE: usize = 200;
 
@@ -43,6 +45,9 @@ impl Found {
                 format!("there are more than {MAX_KEYS} keys with GitLab's names; this is no small install"),
             ));
         }
+        if self.unknown.contains(&key) {
+            return Ok(());
+        }
         let place = std::str::from_utf8(&key).ok().and_then(|text| Some((text, places.find(text)?)));
         match place.and_then(|(text, (rule, frame))| Some((text, rule, frame, rules.get(rule)?.kind()))) {
             Some((text, rule, frame, kind)) => {
@@ -70,21 +75,23 @@ pub(super) fn find(
 ) -> Result<Found, Error> {
     let mut found = Found::default();
     // On one node a scan passes all keys, whatever it looks for: one for all prefixes is enough.
-    let patterns: &[&str] = if server.call(|link| Ok(link.is_cluster()))? { &SLOTS } else { &[ANY_SLOT] };
+    let patterns: &[&str] =
+        if server.call(|link| Ok(link.is_cluster()))? { &SLOTS } else { &[ANY_SLOT, OLDER] };
     for pattern in patterns {
-        let mut cursor = 0;
-        loop {
-            let (next, keys) = server.call(|link| link.scan(cursor, pattern))?;
-            for key in keys.into_iter().filter(|key| is_tagged(key)) {
-                found.take(key, places, rules)?;
+        let mut tries = 0;
+        while !scan(server, pattern, pause, &mut |key| found.take(key, places, rules))? {
+            tries += 1;
+            if tries == MAX_SCANS {
+                return Err(Error::new(
+                    ErrorKind::Redis,
+                    format!(
+                        "{} was restarted, or moved its keys, {MAX_SCANS} times while they were looked for; import when it is at rest",
+                        server.address()
+                    ),
+                ));
             }
-            told(found.known.len() + found.unknown.len());
-            cursor = next;
-            if cursor == 0 {
-                break;
-            }
-            std::thread::sleep(pause);
         }
+        told(found.known.len() + found.unknown.len());
     }
     // Older names have nothing in common, and are asked for one by one.
     for key in places.untagged() {
@@ -94,6 +101,32 @@ pub(super) fn find(
     }
     found.sort();
     Ok(found)
+}
+
+/// One scan over all keys of a pattern; says whether it saw every one. A cursor means nothing to a server that was started again, nor to
+/// the node that a slot was moved to.
+fn scan(
+    server: &mut Patient,
+    pattern: &str,
+    pause: Duration,
+    take: &mut dyn FnMut(Vec<u8>) -> Result<(), Error>,
+) -> Result<bool, Error> {
+    let owner = server.call(|link| link.owner(pattern))?;
+    let connections = server.connections;
+    let mut cursor = 0;
+    loop {
+        let (next, keys) = server.call(|link| link.scan(cursor, pattern))?;
+        if server.connections != connections {
+            return Ok(false);
+        }
+        keys.into_iter().filter(|key| is_named(key)).try_for_each(&mut *take)?;
+        cursor = next;
+        if cursor == 0 {
+            let still = server.call(|link| link.owner(pattern))?;
+            return Ok(still == owner && server.connections == connections);
+        }
+        std::thread::sleep(pause);
+    }
 }
 
 /// Shows what the keys hold, in their order; one that is gone by now is passed over.

@@ -44,8 +44,8 @@ impl Address {
         }
         // The library's message could have the password in it.
         Client::open(url).map_err(|_| refused("cannot be read"))?;
-        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-        let host = host.split_once('?').map_or(host, |(host, _)| host);
+        let host = rest.split_once('?').map_or(rest, |(host, _)| host);
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
         Ok(Self { url: url.to_owned(), shown: format!("{scheme}://{host}") })
     }
 }
@@ -134,11 +134,47 @@ impl Link {
                 pipe.query(cluster.as_mut())
             }
         };
-        let answers = answers.map_err(|error| failure(&self.address, error))?;
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(error) if is_passing(&error) => return Err(failure(&self.address, error)),
+            // The library says of all of them what is wrong with one: alone it is seen with which.
+            Err(error) => {
+                for words in all {
+                    self.call(words)
+                        .map_err(|error| error.context(format_args!("the key {}", key_of(words))))?;
+                }
+                return Err(failure(&self.address, error));
+            }
+        };
         if answers.len() != all.len() {
             return Err(self.strange("answered fewer commands than it was given"));
         }
         answers.into_iter().map(|value| self.reply(value)).collect()
+    }
+
+    /// In a cluster, who has the slot of a prefix; a slot that is on its way to another node has none who has all of its keys.
+    pub(super) fn owner(&mut self, prefix: &str) -> Result<String, Error> {
+        let Line::Cluster(cluster) = &mut self.line else { return Ok(String::new()) };
+        let mut ask = redis::cmd("CLUSTER");
+        ask.arg("KEYSLOT").arg(prefix);
+        let anyone = RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random);
+        let found = cluster.route_command(&ask, anyone).and_then(|slot| {
+            let slot = u16::from_redis_value(slot)?;
+            let node = || {
+                let route = Route::new(slot, SlotAddr::Master);
+                RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(route))
+            };
+            let id =
+                String::from_redis_value(cluster.route_command(redis::cmd("CLUSTER").arg("MYID"), node())?)?;
+            let nodes =
+                String::from_redis_value(cluster.route_command(redis::cmd("CLUSTER").arg("NODES"), node())?)?;
+            Ok((slot, id, nodes))
+        });
+        let (slot, id, nodes) = found.map_err(|error| failure(&self.address, error))?;
+        if nodes.contains(&format!("[{slot}->-")) || nodes.contains(&format!("[{slot}-<-")) {
+            return Err(self.strange(&format!("is moving the slot {slot}, which has keys of GitLab's, to another node; wait until that is done")));
+        }
+        Ok(id)
     }
 
     /// A step of a scan over the keys that begin with `prefix`: the next cursor, and keys. In a cluster it is that of the node which has
@@ -213,21 +249,31 @@ fn command(words: &Words<'_>) -> Cmd {
     command
 }
 
-/// Connections that fail are tried again by whoever can; what the server says is final.
-fn failure(address: &Address, error: RedisError) -> Error {
-    let is_passing = error.is_io_error()
+/// The key that a command is about.
+fn key_of(words: &Words<'_>) -> String {
+    let place = if words.first().is_some_and(|command| *command == b"EVAL") { 3 } else { 1 };
+    words.get(place).map_or_else(String::new, |key| key.escape_ascii().to_string())
+}
+
+/// Whether it may work a moment later, over another connection.
+fn is_passing(error: &RedisError) -> bool {
+    error.is_io_error()
         || error.is_timeout()
         || error.is_connection_dropped()
         || error.is_cluster_error()
-        || matches!(error.code(), Some("LOADING" | "CLUSTERDOWN" | "TRYAGAIN" | "MASTERDOWN" | "BUSY"));
+        || matches!(error.code(), Some("LOADING" | "CLUSTERDOWN" | "TRYAGAIN" | "MASTERDOWN" | "BUSY"))
+}
+
+/// Connections that fail are tried again by whoever can; what the server says is final.
+fn failure(address: &Address, error: RedisError) -> Error {
     let detail = error.detail().map_or_else(|| error.to_string(), str::to_owned);
-    if is_passing || error.code().is_none() {
+    if is_passing(&error) {
         return Error::new(
             ErrorKind::Unreachable,
             format!("{address} cannot be reached ({detail}); see that it runs, and correct the URL"),
         );
     }
-    let code = error.code().unwrap_or_default();
+    let code = error.code().unwrap_or("ERR");
     let remedy = match code {
         "NOAUTH" | "WRONGPASS" | "NOPERM" => "; put user and password into the URL",
         "OOM" | "MISCONF" | "READONLY" => "; it takes no writes as it is",

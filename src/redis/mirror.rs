@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::ping::Ping;
-use crate::redis::bring::Bringer;
-use crate::redis::holdings::{Held, holdings};
+use crate::redis::bring::{Bringer, Look};
+use crate::redis::holdings::{Holdings, holdings};
 use crate::redis::mark::Marks;
 use crate::redis::names::RedisNames;
 use crate::redis::patience::Patient;
@@ -131,18 +131,9 @@ impl RedisMirror {
         let mut bringer = Bringer::new(Patient::connect(url, Duration::ZERO)?, marks);
         let held = self.held(reader)?;
         if !self.overwrite {
-            bringer.refuse_foreign(&held)?;
+            bringer.refuse_foreign(&held.held)?;
         }
-        self.tell(
-            bringer.bring(&held, self.overwrite).and_then(|brought| {
-                if brought.foreign.is_empty() {
-                    Ok(brought.written)
-                } else {
-                    Err(bringer.refuse(&brought.foreign))
-                }
-            })?,
-            told,
-        );
+        self.tell(self.bring(&mut bringer, reader, Look::AtKeys, self.overwrite)?, told);
         let mut seen = self.state(reader).ok();
         let (mut wait, mut looked) = (self.every, Instant::now());
         loop {
@@ -155,8 +146,13 @@ impl RedisMirror {
             {
                 continue;
             }
-            looked = Instant::now();
-            match state.and_then(|state| Ok((state, self.bring(&mut bringer, reader)?))) {
+            // A Redis may lose keys without a connection that breaks.
+            let look =
+                if is_last || looked.elapsed() >= AT_LEAST_EVERY { Look::AtKeys } else { Look::AtMarks };
+            if look == Look::AtKeys {
+                looked = Instant::now();
+            }
+            match state.and_then(|state| Ok((state, self.bring(&mut bringer, reader, look, false)?))) {
                 Ok((state, keys)) => {
                     (seen, wait) = (Some(state), self.every);
                     self.tell(keys, told);
@@ -174,13 +170,19 @@ impl RedisMirror {
         }
     }
 
-    fn bring(&self, bringer: &mut Bringer, reader: &Reader) -> Result<u64, Error> {
-        let brought = bringer.bring(&self.held(reader)?, false)?;
+    fn bring(
+        &self,
+        bringer: &mut Bringer,
+        reader: &Reader,
+        look: Look,
+        overwrite: bool,
+    ) -> Result<u64, Error> {
+        let brought = bringer.bring(&self.held(reader)?, look, overwrite, reader.clock_now())?;
         if brought.foreign.is_empty() { Ok(brought.written) } else { Err(bringer.refuse(&brought.foreign)) }
     }
 
-    fn held(&self, reader: &Reader) -> Result<Vec<Held>, Error> {
-        Ok(holdings(reader, &self.names, reader.clock_now())?.held)
+    fn held(&self, reader: &Reader) -> Result<Holdings, Error> {
+        holdings(reader, &self.names, reader.clock_now())
     }
 
     /// Changes with every flush.

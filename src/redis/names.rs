@@ -16,6 +16,8 @@ use crate::time::week::IsoWeek;
 pub(super) const SLOTS: [&str; 3] = ["{event_counters}_", "{event_sums}_", "{hll_counters}_"];
 /// A pattern that all of them match.
 pub(super) const ANY_SLOT: &str = "{*s}_";
+/// What the oldest names begin with.
+pub(super) const OLDER: &str = "USAGE_";
 /// The form of `-2024-20`, the week at the end of a key.
 const WEEK_BYTES: usize = 8;
 
@@ -145,6 +147,7 @@ fn path(rule: &Rule) -> String {
 }
 
 /// Which rule and time a key is about.
+#[derive(Debug, Default)]
 pub(super) struct Places {
     /// By key without a week; the place of the rule.
     of_weeks: HashMap<String, usize>,
@@ -178,13 +181,16 @@ impl Places {
 
     /// The keys that no slot leads to: older names.
     pub(super) fn untagged(&self) -> impl Iterator<Item = &str> {
-        self.of_all_time.keys().map(String::as_str).filter(|key| !is_tagged(key.as_bytes()))
+        self.of_all_time
+            .keys()
+            .map(String::as_str)
+            .filter(|key| !SLOTS.iter().any(|slot| key.starts_with(slot)))
     }
 }
 
-/// Whether a key has the form of GitLab's.
-pub(super) fn is_tagged(key: &[u8]) -> bool {
-    SLOTS.iter().any(|slot| key.starts_with(slot.as_bytes()))
+/// Whether a key has the form of GitLab's, of today or of old.
+pub(super) fn is_named(key: &[u8]) -> bool {
+    SLOTS.iter().chain([&OLDER]).any(|begin| key.starts_with(begin.as_bytes()))
 }
 
 #[cfg(test)]

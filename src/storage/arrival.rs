@@ -11,6 +11,8 @@ pub(crate) struct Arrival {
     /// Without it this store must have counted nothing of what arrives.
     pub(crate) until: Option<Timestamp>,
     pub(crate) cells: Vec<ArrivedCell>,
+    /// What the other store counted, too: where nothing arrives of it, there was nothing.
+    pub(crate) recorded: Vec<SeriesId>,
 }
 
 /// What arrives of one series and time.

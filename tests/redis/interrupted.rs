@@ -182,3 +182,34 @@ fn a_mirror_of_four_processes_whose_redis_goes_away_three_times_ends_clean() {
     println!("{written} keys were brought up, {failed} tries failed");
     assert!(failed > 0, "no outage was met");
 }
+
+#[test]
+fn an_import_whose_redis_is_started_again_in_the_middle_misses_no_key() {
+    let Some(mut redis) = Redis::start() else { return };
+    for other in 0..6_000 {
+        redis.ok(&["SET", &format!("session:{other}"), "x"]);
+    }
+    for event in 0..EVENTS {
+        redis.ok(&["SET", &format!("{{event_counters}}_e{event}"), &(event + 1).to_string()]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = builder(&folder.path().join("usage.db")).for_imports().open().unwrap();
+    let url = redis.url();
+    let imported = std::thread::scope(|scope| {
+        // Two scans of twelve steps with 100 ms between them.
+        let import =
+            scope.spawn(|| RedisImport::new().keys_per_second(5_000).from_server(&store, &url, &mut |_| {}));
+        std::thread::sleep(Duration::from_millis(500));
+        redis.stop(true);
+        redis.start_again();
+        import.join().unwrap().unwrap()
+    });
+    assert!(imported.reconnections > 0, "the import had ended before: {imported:?}");
+    assert_eq!(imported.counts, u64::from(EVENTS));
+    for event in 0..EVENTS {
+        assert_eq!(
+            store.value(&Query::total(format!("e{event}"))).unwrap().count(),
+            Some(u64::from(event) + 1)
+        );
+    }
+}

@@ -194,11 +194,30 @@ fn an_export_repeats_and_brings_only_what_is_new_and_refuses_what_others_wrote()
         ("{event_counters}_opened", "30", "35")
     );
     assert_eq!((verified.differences.len(), verified.equal), (1, 2));
-    // A key that was deleted comes back whole.
-    redis.ok(&["DEL", &format!("{{event_counters}}_opened-{week}")]);
+    // What is there as it should be is left alone, sketches too.
+    let exported = RedisExport::new().to_server(store.reader(), &redis.url()).unwrap();
+    assert_eq!((exported.written, exported.unchanged), (0, 3));
+    // Keys that were deleted come back whole, although nothing else is new.
+    redis.ok(&[
+        "DEL",
+        &format!("{{event_counters}}_opened-{week}"),
+        &format!("{{hll_counters}}_opened-user-{week}"),
+    ]);
+    let exported = RedisExport::new().to_server(store.reader(), &redis.url()).unwrap();
+    assert_eq!((exported.written, exported.unchanged), (2, 1));
+    assert_eq!(redis.text(&format!("{{event_counters}}_opened-{week}")).as_deref(), Some("30"));
+    assert_eq!(redis.count(&[&format!("{{hll_counters}}_opened-user-{week}")]), 20);
+    redis.ok(&["FLUSHALL"]);
+    assert_eq!(RedisExport::new().to_server(store.reader(), &redis.url()).unwrap().written, 3);
+    // What is in the way is named, and is no outage.
+    redis.ok(&["DEL", "{event_counters}_opened"]);
+    redis.ok(&["LPUSH", "{event_counters}_opened", "1"]);
     track(1);
-    RedisExport::new().to_server(store.reader(), &redis.url()).unwrap();
-    assert_eq!(redis.text(&format!("{{event_counters}}_opened-{week}")).as_deref(), Some("31"));
+    let error = RedisExport::new().to_server(store.reader(), &redis.url()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Redis, "{error}");
+    assert!(error.to_string().contains("{event_counters}_opened"), "{error}");
+    RedisExport::new().overwrite().to_server(store.reader(), &redis.url()).unwrap();
+    assert_eq!(redis.text("{event_counters}_opened").as_deref(), Some("31"));
     // What came from the store does not come back to it.
     let refused =
         RedisImport::new().until_now(&store).from_server(&store, &redis.url(), &mut |_| {}).unwrap_err();
@@ -234,4 +253,45 @@ fn a_file_of_commands_says_the_same_as_an_export() {
     assert!(Sketch::from_redis(&sketch).is_ok());
     let _: BTreeMap<String, String> =
         by_file.hash(&format!("{{hll_counters}}_e1-operator:total-label-{}", week(1)));
+}
+
+#[test]
+fn what_became_nothing_in_the_store_becomes_nothing_in_redis() {
+    let Some(redis) = Redis::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("usage.db");
+    let open = || {
+        let event = EventDefinition::new("opened").identifier("user").label().value();
+        Store::builder(&path)
+            .definitions(Definitions::new().event(event).unwrap())
+            .record(Rule::sum("opened"))
+            .record(Rule::per_value("opened", "label"))
+            .open()
+            .unwrap()
+    };
+    let store = open();
+    let track = |store: &Store, label: &str, value: f64| {
+        store.tracker().track(headcount::Event::new("opened").label(label).value(value));
+        store.flush().unwrap();
+    };
+    track(&store, "web", 60.0);
+    store.close().unwrap();
+    let backup = folder.path().join("backup.db");
+    headcount::Reader::open(&path).unwrap().backup(&backup).unwrap();
+    let store = open();
+    track(&store, "api", -60.0);
+    RedisExport::new().to_server(store.reader(), &redis.url()).unwrap();
+    assert_eq!(RedisVerify::new().server(store.reader(), &redis.url()).unwrap().differences, Vec::new());
+    track(&store, "web", 25.0);
+    RedisExport::new().to_server(store.reader(), &redis.url()).unwrap();
+    track(&store, "web", -25.0);
+    RedisExport::new().to_server(store.reader(), &redis.url()).unwrap();
+    assert_eq!(RedisVerify::new().server(store.reader(), &redis.url()).unwrap().differences, Vec::new());
+    store.close().unwrap();
+    // A backup has less of everything, and one label not at all.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::copy(&backup, &path).unwrap();
+    let reader = headcount::Reader::open(&path).unwrap();
+    RedisExport::new().to_server(&reader, &redis.url()).unwrap();
+    assert_eq!(RedisVerify::new().server(&reader, &redis.url()).unwrap().differences, Vec::new());
 }

@@ -67,7 +67,7 @@ pub(super) fn run(args: &RedisVerifyArgs, context: &Context, output: &mut Output
     }
     let differ = verified.differences.len() as u64;
     let message = format!(
-        "{} not the same; `{} redis export` brings them up",
+        "{} not the same; `{} redis export` brings up what is missing, and with --overwrite what somebody changed",
         text::plural(differ, "key is", "keys are"),
         context.program
     );

@@ -67,7 +67,9 @@ pub(super) fn put(transaction: &Transaction<'_>, arrival: &Arrival, now: Timesta
             );
         }
         put_cell(&own, cell, arrival.until.is_some())?;
-        spans::add(transaction, cell.series, since, Some(recorded_until))?;
+    }
+    for series in &arrival.recorded {
+        spans::add(transaction, *series, since, Some(recorded_until))?;
     }
     Ok(())
 }
