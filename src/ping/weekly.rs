@@ -138,7 +138,9 @@ impl Ping {
             if let Some(made) = self.made_before(week)? {
                 return Ok(made.into());
             }
-            let ping = KeptPing::new(week, self.report(weeks_before, None, told)?);
+            // Before the document is begun: what is taken back meanwhile stands in it.
+            let agreement = self.reader.read(|snapshot| snapshot.agreement())?;
+            let ping = KeptPing::new(week, self.report(weeks_before, None, told)?, agreement);
             let weeks_kept = self.consent()?.weeks_kept();
             match self.keep(PingStep::Keep { ping: Box::new(ping.clone()), weeks_kept })? {
                 Commit::Applied | Commit::Repeated => Ok(Making::Here(ping)),

@@ -41,6 +41,7 @@ pub struct KeptPing {
     pub is_partial: bool,
     /// What became of it.
     pub delivery: Delivery,
+    pub(crate) agreement: Agreement,
 }
 
 impl KeptPing {
@@ -81,6 +82,7 @@ pub struct KeptWeek {
     pub is_partial: bool,
     /// What became of it; without the response, which [`KeptPing`] has.
     pub delivery: Delivery,
+    pub(crate) agreement: Agreement,
 }
 
 /// SHA-256 of a document; written as 64 hexadecimal digits.
@@ -299,6 +301,20 @@ impl Consent {
     #[must_use]
     pub fn weeks_kept(&self) -> u32 {
         self.weeks_kept
+    }
+}
+
+/// What the operator had agreed to when a ping was begun, by number: it counts up whenever sending is turned on, or something is taken
+/// back. A ping goes by itself only while that is what is agreed to still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Agreement(pub(crate) i64);
+
+impl Agreement {
+    /// That of a store in which nothing was chosen yet.
+    pub(crate) const FIRST: Self = Self(1);
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
     }
 }
 
