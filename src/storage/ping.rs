@@ -266,7 +266,8 @@ impl Consent {
         self
     }
 
-    /// Keeps the documents of so many weeks, at least one.
+    /// Keeps the documents of so many weeks, at least one. Those that wait to be sent stay longer, up to the 104 newest weeks; and those
+    /// of weeks that are yet to come, which a clock that was wrong made, take no place of others.
     #[must_use]
     pub fn keep_weeks(mut self, weeks: u32) -> Self {
         self.weeks_kept = weeks.max(1);
@@ -357,7 +358,8 @@ pub(crate) enum PingStep {
     Lease { worker: PingWorker, until: Timestamp },
     /// Gives the lease back, if it is still the worker's.
     Release { worker: PingWorker },
-    /// Keeps a document, unless its week has one, and forgets the oldest that are more than so many.
+    /// Keeps a document, unless its week has one, and removes the oldest that are more than so many and do not wait to be
+    /// sent.
     Keep { ping: Box<KeptPing>, weeks_kept: u32 },
     /// Notes what became of a document that is not sent yet.
     #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only what sends has something to note"))]

@@ -7,8 +7,8 @@ use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension, Row, T
 use crate::definition::words::DataCategory;
 use crate::error::{Error, ErrorKind};
 use crate::storage::ping::{
-    Agreement, Consent, Delivery, DeliveryOutcome, Identity, KeptPing, KeptWeek, PingDigest, PingStep,
-    PingWorker, RestoredSending,
+    Agreement, Consent, DEFAULT_WEEKS_KEPT, Delivery, DeliveryOutcome, Identity, KeptPing, KeptWeek,
+    PingDigest, PingStep, PingWorker, RestoredSending,
 };
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::migrate;
@@ -42,8 +42,13 @@ const END_LEASE: &str = "UPDATE consent SET worker = NULL, until = NULL WHERE wo
 const KEEP: &str =
     "INSERT INTO pings (week, recorded, document, beside, digest, partial, outcome, attempts, agreement)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8) ON CONFLICT (week) DO NOTHING";
-const FORGET: &str =
-    "DELETE FROM pings WHERE week NOT IN (SELECT week FROM pings ORDER BY week DESC LIMIT max(?1, 1))";
+/// All but the newest; the newest up to this week, whatever weeks a clock that was wrong has made; and what is still to be sent of more.
+const FORGET: &str = "DELETE FROM pings
+     WHERE week NOT IN (SELECT week FROM pings ORDER BY week DESC LIMIT max(?1, 1))
+       AND week NOT IN (SELECT week FROM pings WHERE week <= ?2 ORDER BY week DESC LIMIT max(?1, 1))
+       AND NOT (outcome IN ('kept', 'waiting')
+           AND EXISTS (SELECT 1 FROM consent WHERE sending AND consent.agreement = pings.agreement)
+           AND week IN (SELECT week FROM pings ORDER BY week DESC LIMIT max(?1, ?3)))";
 const DELIVER: &str =
     "UPDATE pings SET outcome = ?2, attempts = ?3, tried = ?4, next = ?5, status = ?6, response = ?7
      WHERE week = ?1 AND outcome NOT IN ('sent', 'forgotten')";
@@ -83,8 +88,9 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
                     ping.agreement.0
                 ],
             );
-            // By number and not by age: a clock that was wrong once costs one of them at the most.
-            transaction.execute(FORGET, params![weeks_kept]).during(DOING)?;
+            // By number and not by age, so that a clock that was wrong once costs few.
+            let this_week = IsoWeek::of(now).max(ping.week).index();
+            transaction.execute(FORGET, params![weeks_kept, this_week, DEFAULT_WEEKS_KEPT]).during(DOING)?;
             kept
         }
         PingStep::Deliver { week, delivery } => transaction.execute(
