@@ -311,6 +311,8 @@ impl Consent {
 pub(crate) struct Agreement(pub(crate) i64);
 
 impl Agreement {
+    /// That of a ping that goes only by name.
+    pub(crate) const NONE: Self = Self(0);
     /// That of a store in which nothing was chosen yet.
     pub(crate) const FIRST: Self = Self(1);
 

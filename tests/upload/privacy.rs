@@ -148,7 +148,7 @@ fn a_ping_in_the_making_when_something_is_taken_back_stays_here() {
 /// The first ping's receiver turns sending off: the second one must not leave.
 #[test]
 fn consent_is_asked_before_each_connection() {
-    let store = Arc::new(Mutex::new(None::<headcount::Ping>));
+    let store = Arc::new(Mutex::new(None::<Ping>));
     let shared = Arc::clone(&store);
     let receiver = Receiver::start(vec![Reaction::Call(Arc::new(move |stream| {
         shared.lock().unwrap().as_ref().unwrap().set_consent(&Consent::default()).unwrap();

@@ -1,14 +1,12 @@
 //! Pings: the documents that are kept, the lease of who works at them, and what may leave.
 
-use std::path::Path;
-
-use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::definition::words::DataCategory;
 use crate::error::{Error, ErrorKind};
 use crate::storage::ping::{
     Agreement, Consent, DEFAULT_WEEKS_KEPT, Delivery, DeliveryOutcome, Identity, KeptPing, KeptWeek,
-    PingDigest, PingStep, PingWorker, RestoredSending,
+    PingDigest, PingStep, PingWorker,
 };
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::migrate;
@@ -24,7 +22,6 @@ const MAX_LEASE_SECONDS: i64 = 24 * 3_600;
 
 const DOING: &str = "keeping pings";
 const READING: &str = "reading the pings";
-const NARROWING: &str = "taking back what pings may say";
 
 const SELECT_IDENTITY: &str = "SELECT uuid, created FROM store";
 const SELECT_ALL: &str = "SELECT week, recorded, document, beside, digest, partial, outcome, attempts, tried, next, status, response, agreement
@@ -49,7 +46,7 @@ const FORGET: &str = "DELETE FROM pings
        AND NOT (outcome IN ('kept', 'waiting')
            AND EXISTS (SELECT 1 FROM consent WHERE sending AND consent.agreement = pings.agreement)
            AND week IN (SELECT week FROM pings ORDER BY week DESC LIMIT max(?1, ?3)))";
-const DELIVER: &str =
+pub(super) const DELIVER: &str =
     "UPDATE pings SET outcome = ?2, attempts = ?3, tried = ?4, next = ?5, status = ?6, response = ?7
      WHERE week = ?1 AND outcome NOT IN ('sent', 'forgotten')";
 const CARRY: &str = "UPDATE pings SET outcome = 'carried', tried = ?2, next = NULL
@@ -61,7 +58,7 @@ const FORGET_WEEK: &str = "UPDATE pings SET document = '', beside = '', digest =
 const CHOOSE: &str =
     "UPDATE consent SET sending = ?1, url = ?2, categories = ?3, suppress_below = ?4, weeks_kept = ?5";
 
-const AGREE: &str = "UPDATE consent SET agreement = ?1";
+pub(super) const AGREE: &str = "UPDATE consent SET agreement = ?1";
 const SELECT_AGREEMENT: &str = "SELECT agreement FROM consent";
 
 /// Applies a step; `false` when somebody else was first.
@@ -125,7 +122,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
     Ok(rows.during(DOING)? == 1)
 }
 
-fn choose(connection: &Connection, consent: &Consent) -> rusqlite::Result<usize> {
+pub(super) fn choose(connection: &Connection, consent: &Consent) -> rusqlite::Result<usize> {
     let Consent { sending, url, categories, suppress_below, weeks_kept } = consent;
     let categories: Vec<&str> = categories.iter().map(|category| category.as_str()).collect();
     connection.execute(CHOOSE, params![sending, url, categories.join(" "), suppress_below, weeks_kept])
@@ -262,37 +259,6 @@ pub(super) fn agreement(connection: &Connection) -> Result<Agreement, Error> {
         return Ok(Agreement::FIRST);
     }
     connection.query_row(SELECT_AGREEMENT, [], |row| row.get(0)).map(Agreement).during(READING)
-}
-
-/// Takes back in a copy of a store what the operator has taken back since: it permits no more than both the copy and the store whose
-/// place it takes. Where no store can be asked nothing is sent, since nobody knows what was said last. The rest stays as it is.
-pub(super) fn narrow(copy: &Path, replaced: Option<&Connection>) -> Result<RestoredSending, Error> {
-    let copy = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE).during(NARROWING)?;
-    let chosen = |connection| -> Result<_, Error> { Ok((consent(connection)?, agreement(connection)?)) };
-    let (before, agreed_before) = chosen(&copy)?;
-    let replaced = replaced.and_then(|replaced| chosen(replaced).ok());
-    let (mut after, mut agreed) = (before.clone(), agreed_before);
-    after.sending &=
-        replaced.as_ref().is_some_and(|(replaced, _)| replaced.sending && replaced.url == before.url);
-    if let Some((replaced, replaced_agreed)) = &replaced {
-        after.categories.retain(|category| replaced.permits(*category));
-        after.suppress_below = after.suppress_below.max(replaced.suppress_below);
-        agreed = agreed.max(*replaced_agreed);
-    }
-    if (&after, agreed) != (&before, agreed_before) {
-        // The version before has no place for it.
-        migrate::to_current(&copy)?;
-        copy.execute_batch("BEGIN IMMEDIATE").during(NARROWING)?;
-        copy.execute(AGREE, [agreed.0]).during(NARROWING)?;
-        choose(&copy, &after).during(NARROWING)?;
-        copy.execute_batch("COMMIT").during(NARROWING)?;
-    }
-    copy.close().map_err(|(_, error)| error).during(NARROWING)?;
-    Ok(match (before.sending, after.sending) {
-        (_, true) => RestoredSending::On,
-        (true, false) => RestoredSending::TurnedOff,
-        (false, false) => RestoredSending::Off,
-    })
 }
 
 /// Who the store is.
