@@ -14,8 +14,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use headcount::{
-    Consent, DataCategory, Definitions, Depth, ErrorKind, Event, EventDefinition, Existing, Mode, Ping,
-    Query, Reader, RestoredSending, Store, Upkeep,
+    Consent, DataCategory, Definitions, DeliveryOutcome, Depth, ErrorKind, Event, EventDefinition, Existing,
+    IsoWeek, KeptWeek, ManualClock, Mode, Ping, Query, Reader, RestoredSending, Store, Timestamp, Upkeep,
 };
 
 use common::dump;
@@ -227,4 +227,75 @@ fn sending_is_off_where_a_damaged_store_was() {
     let restored = Upkeep::restore(&backup, &path, Existing::SetAside).unwrap();
     assert_eq!(restored.sending, RestoredSending::TurnedOff);
     assert!(!Ping::of(&Reader::open(&path).unwrap()).consent().unwrap().sends());
+}
+
+/// Whoever has the ping of a week, or was to have none, gets no second one.
+#[test]
+fn what_became_of_pings_since_the_backup_is_not_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, backup) = (folder.path().join("usage.db"), folder.path().join("backup.db"));
+    let clock = ManualClock::new(Timestamp::parse("2026-10-26T09:00:00Z").unwrap());
+    let definitions = Definitions::new().event(EventDefinition::new("viewed")).unwrap();
+    let store = Store::builder(&path).definitions(definitions).clock(clock.clone()).open().unwrap();
+    let ping = store.ping();
+    let make = || {
+        let week = ping.generate().unwrap().week;
+        clock.set(clock.now().plus_seconds(7 * 86_400));
+        week
+    };
+    // Weeks are counted from that of 1970-01-01, a Thursday.
+    let number = |week: IsoWeek| (week.start().unix_seconds() + 3 * 86_400) / (7 * 86_400);
+    let change = |sql: &str, week: IsoWeek| {
+        let store = rusqlite::Connection::open(&path).unwrap();
+        assert_eq!(store.execute(sql, [number(week)]).unwrap(), 1);
+    };
+    ping.set_consent(&Consent::default().send_to("http://127.0.0.1:9/")).unwrap();
+    let [carried, forgotten, sent, damaged, removed, waiting] = std::array::from_fn(|_| make());
+    store.reader().backup(&backup).unwrap();
+    ping.mark_carried(&[carried]).unwrap();
+    ping.forget(forgotten).unwrap();
+    change(
+        "UPDATE pings SET outcome = 'sent', attempts = 1, status = 200, response = 'yes' WHERE week = ?1",
+        sent,
+    );
+    change("UPDATE pings SET outcome = 'sent', document = document || 'x' WHERE week = ?1", damaged);
+    change("DELETE FROM pings WHERE week = ?1", removed);
+    let (later, later_damaged) = (make(), make());
+    ping.mark_carried(&[later]).unwrap();
+    change("UPDATE pings SET document = document || 'x' WHERE week = ?1", later_damaged);
+    let (stood, before) = (ping.weeks().unwrap(), std::fs::read(&backup).unwrap());
+    let of = |weeks: &[KeptWeek], week| weeks.iter().find(|kept| kept.week == week).cloned();
+    let restored = Upkeep::restore(&backup, &path, Existing::SetAside).unwrap();
+    assert_eq!(restored.sending, RestoredSending::On);
+    let aside = Ping::of(&Reader::open(restored.set_aside.unwrap()).unwrap());
+    let reader = Reader::open(&path).unwrap();
+    assert!(reader.check(Depth::Deep).unwrap().is_sound());
+    let (old, new) = (Ping::of(&Reader::open(&backup).unwrap()), Ping::of(&reader));
+    let weeks = new.weeks().unwrap();
+    for week in [carried, forgotten, sent, waiting, later] {
+        assert_eq!(of(&weeks, week), of(&stood, week));
+        assert_eq!(new.kept(week).unwrap(), aside.kept(week).unwrap());
+    }
+    let mended = new.kept(damaged).unwrap().unwrap();
+    assert_eq!(mended.delivery.outcome, DeliveryOutcome::Sent);
+    assert_eq!(mended.document, old.kept(damaged).unwrap().unwrap().document);
+    assert_eq!(of(&weeks, later_damaged).unwrap().delivery.outcome, DeliveryOutcome::Forgotten);
+    assert_eq!(std::fs::read(&backup).unwrap(), before);
+    let sends =
+        "SELECT week FROM pings WHERE outcome = 'kept' AND agreement = (SELECT agreement FROM consent)";
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let goes: i64 = connection.query_row(sends, [], |row| row.get(0)).unwrap();
+    assert_eq!(goes, number(waiting), "and not what may have been sent and removed");
+    assert!(new.kept(removed).unwrap().is_some());
+    // What is further in the backup stays so.
+    drop((connection, reader, new, ping, store));
+    let latest = folder.path().join("latest.db");
+    Reader::open(&path).unwrap().backup(&latest).unwrap();
+    let behind = folder.path().join("behind.db");
+    Upkeep::restore(&backup, &behind, Existing::Refuse).unwrap();
+    Upkeep::restore(&latest, &behind, Existing::SetAside).unwrap();
+    let again = Ping::of(&Reader::open(&behind).unwrap()).weeks().unwrap();
+    for week in [carried, forgotten, sent, later] {
+        assert_eq!(of(&again, week), of(&weeks, week));
+    }
 }

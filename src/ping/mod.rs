@@ -33,7 +33,7 @@ use crate::ping::system::Program;
 use crate::ping::value::PingValue;
 use crate::report::reader::Reader;
 use crate::storage::Commit;
-use crate::storage::ping::{Consent, Delivery, KeptPing, PingDigest, PingStep};
+use crate::storage::ping::{Agreement, Consent, Delivery, KeptPing, PingDigest, PingStep};
 use crate::time::timestamp::Timestamp;
 use crate::time::week::IsoWeek;
 
@@ -270,6 +270,9 @@ impl Ping {
 
     /// Sets what the operator has chosen, for every process that has the store open.
     ///
+    /// Whatever clocks say, a ping that is kept, or in the making, when sending is turned on, a category is left out or more users are
+    /// asked for goes only by name from then on; one that is begun after it goes by itself.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Usage`] when sending is on without a URL of `http` or `https`; [`ErrorKind::ReadOnly`] for a ping of a reader; the
@@ -315,10 +318,11 @@ impl Ping {
 }
 
 impl KeptPing {
-    fn new(week: IsoWeek, report: PingReport) -> Self {
+    fn new(week: IsoWeek, report: PingReport, agreement: Agreement) -> Self {
         let digest = PingDigest::of(report.document.as_bytes());
         let PingReport { recorded_at, document, beside, is_partial, .. } = report;
-        Self { week, recorded_at, document, beside, digest, is_partial, delivery: Delivery::default() }
+        let delivery = Delivery::default();
+        Self { week, recorded_at, document, beside, digest, is_partial, delivery, agreement }
     }
 
     /// What became of each metric.

@@ -94,7 +94,8 @@ impl Ping {
     /// cron or a timer as often as one likes, from however many processes: of each week one document is made.
     ///
     /// The first ping is due at the first minute of the schedule after the store was made. One that comes late reports the weeks that
-    /// were complete when it was due; what is not counted by weeks is as of now.
+    /// were complete when it was due; what is not counted by weeks is as of now. One that comes so late that it would not be kept
+    /// ([`Consent::keep_weeks`](crate::Consent::keep_weeks)) is not made.
     ///
     /// # Errors
     ///
@@ -114,7 +115,7 @@ impl Ping {
         let week = schedule.due(now);
         let due_at = schedule.in_week(week);
         let mut run = PingRun { made: None, elsewhere: None, next_at: schedule.next(now) };
-        if due_at > created {
+        if due_at > created && !self.is_past_keeping(week, now)? {
             match self.make(week, due_at, told)? {
                 Making::Here(ping) => run.made = Some(ping),
                 Making::There(_) | Making::Forgotten => {}
@@ -122,6 +123,14 @@ impl Ping {
             }
         }
         Ok(run)
+    }
+
+    /// Whether so many later weeks have a ping that this one's would not be kept, or may have been made and removed. Weeks that are yet
+    /// to come were made by a clock that was wrong, and say nothing.
+    fn is_past_keeping(&self, week: IsoWeek, now: Timestamp) -> Result<bool, Error> {
+        let weeks = self.weeks()?;
+        let later = weeks.iter().filter(|kept| kept.week > week && kept.week <= IsoWeek::of(now)).count();
+        Ok(u32::try_from(later).unwrap_or(u32::MAX) >= self.consent()?.weeks_kept())
     }
 
     fn make(
@@ -138,7 +147,9 @@ impl Ping {
             if let Some(made) = self.made_before(week)? {
                 return Ok(made.into());
             }
-            let ping = KeptPing::new(week, self.report(weeks_before, None, told)?);
+            // Before the document is begun: what is taken back meanwhile stands in it.
+            let agreement = self.reader.read(|snapshot| snapshot.agreement())?;
+            let ping = KeptPing::new(week, self.report(weeks_before, None, told)?, agreement);
             let weeks_kept = self.consent()?.weeks_kept();
             match self.keep(PingStep::Keep { ping: Box::new(ping.clone()), weeks_kept })? {
                 Commit::Applied | Commit::Repeated => Ok(Making::Here(ping)),

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::storage::arrival::{Amount, Arrivals, Frame};
 use crate::storage::batch::{Batch, SeriesId, SourceState};
 use crate::storage::mark::Mark;
-use crate::storage::ping::{Consent, Identity, KeptPing, KeptWeek};
+use crate::storage::ping::{Agreement, Consent, Identity, KeptPing, KeptWeek};
 use crate::storage::retention::{Retained, Retention};
 use crate::storage::sum::Sum;
 use crate::storage::survey::Survey;
@@ -204,9 +204,8 @@ pub(crate) trait Snapshot: Survey {
     /// What the operator has chosen about pings.
     fn consent(&self) -> Result<Consent, Error>;
 
-    /// Since when documents that are made may be sent by themselves.
-    #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only what sends asks"))]
-    fn sends_since(&self) -> Result<Timestamp, Error>;
+    /// What is agreed to: pings that were made under it may be sent by themselves.
+    fn agreement(&self) -> Result<Agreement, Error>;
 
     /// How each week's ping stands, by week, without its document.
     fn ping_weeks(&self) -> Result<Vec<KeptWeek>, Error>;

@@ -41,6 +41,7 @@ pub struct KeptPing {
     pub is_partial: bool,
     /// What became of it.
     pub delivery: Delivery,
+    pub(crate) agreement: Agreement,
 }
 
 impl KeptPing {
@@ -81,6 +82,7 @@ pub struct KeptWeek {
     pub is_partial: bool,
     /// What became of it; without the response, which [`KeptPing`] has.
     pub delivery: Delivery,
+    pub(crate) agreement: Agreement,
 }
 
 /// SHA-256 of a document; written as 64 hexadecimal digits.
@@ -264,7 +266,8 @@ impl Consent {
         self
     }
 
-    /// Keeps the documents of so many weeks, at least one.
+    /// Keeps the documents of so many weeks, at least one. Those that wait to be sent stay longer, up to the 104 newest weeks; and those
+    /// of weeks that are yet to come, which a clock that was wrong made, take no place of others.
     #[must_use]
     pub fn keep_weeks(mut self, weeks: u32) -> Self {
         self.weeks_kept = weeks.max(1);
@@ -299,6 +302,22 @@ impl Consent {
     #[must_use]
     pub fn weeks_kept(&self) -> u32 {
         self.weeks_kept
+    }
+}
+
+/// What the operator had agreed to when a ping was begun, by number: it counts up whenever sending is turned on, or something is taken
+/// back. A ping goes by itself only while that is what is agreed to still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Agreement(pub(crate) i64);
+
+impl Agreement {
+    /// That of a ping that goes only by name.
+    pub(crate) const NONE: Self = Self(0);
+    /// That of a store in which nothing was chosen yet.
+    pub(crate) const FIRST: Self = Self(1);
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
     }
 }
 
@@ -341,7 +360,8 @@ pub(crate) enum PingStep {
     Lease { worker: PingWorker, until: Timestamp },
     /// Gives the lease back, if it is still the worker's.
     Release { worker: PingWorker },
-    /// Keeps a document, unless its week has one, and forgets the oldest that are more than so many.
+    /// Keeps a document, unless its week has one, and removes the oldest that are more than so many and do not wait to be
+    /// sent.
     Keep { ping: Box<KeptPing>, weeks_kept: u32 },
     /// Notes what became of a document that is not sent yet.
     #[cfg_attr(not(feature = "upload"), allow(dead_code, reason = "only what sends has something to note"))]

@@ -68,6 +68,10 @@ impl Upkeep {
     /// store that was there both say so, to the same URL, and have only the categories, and only counts of so many users, that both permit. Where no
     /// store is, or one that cannot be asked, sending is off, until somebody turns it on ([`Ping::set_consent`](crate::Ping::set_consent)).
     ///
+    /// Nor is a ping sent or made twice: of each week that the store that was there has, the new one gets its ping as it stood there, unless it
+    /// was further in the backup. What waits to be sent in the backup alone, or was there under another installation's name, goes only by
+    /// [`Ping::resend`](crate::Ping::resend).
+    ///
     /// Whoever is killed in it leaves the old store or the new one at the place. Where the log of the old store cannot be emptied, as of
     /// one that is damaged, there is a moment between two renames at which neither is there; both then stand beside the place.
     /// Stop programs that use the store, or have them open it again: until they do, what they flush fails with

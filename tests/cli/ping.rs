@@ -155,7 +155,7 @@ fn documents_are_read_one_by_one_and_only_where_they_are_needed() {
     let copies = format!(
         "WITH RECURSIVE weeks (ago) AS (SELECT 1 UNION ALL SELECT ago + 1 FROM weeks WHERE ago < {LARGE_PINGS})
          INSERT INTO pings SELECT week - ago, recorded, '{{\"a\": \"' || printf('%.*c', {LARGE_BYTES}, 'x') || '\"}}', beside,
-             digest, partial, outcome, attempts, tried, next, status, response FROM pings, weeks"
+             digest, partial, outcome, attempts, tried, next, status, response, agreement FROM pings, weeks"
     );
     assert_eq!(store.execute(&copies, []).unwrap(), LARGE_PINGS);
     store.execute("DELETE FROM pings WHERE week = (SELECT max(week) FROM pings)", []).unwrap();

@@ -109,6 +109,66 @@ fn the_oldest_of_more_documents_than_are_kept_are_forgotten() {
     assert_eq!(weeks, ["2026-W07", "2026-W08", "2026-W09"]);
 }
 
+/// Of one that is kept no longer nobody knows whether it was made, and sent.
+#[test]
+fn a_week_that_would_not_be_kept_is_not_made() {
+    let clock = ManualClock::new(at("2026-11-02T00:00:00Z"));
+    let ping = store(definitions(), &clock).ping();
+    ping.set_consent(&Consent::default().keep_weeks(1)).unwrap();
+    let due = ping.schedule().unwrap().in_week(IsoWeek::parse("2026-W47").unwrap());
+    clock.set(due.plus_seconds(-60));
+    // The schedule is at the week before still, unless its minute is the first of the week.
+    if IsoWeek::of(clock.now()) == IsoWeek::of(due) {
+        let made = ping.generate().unwrap();
+        for _ in 0..3 {
+            assert_eq!(ping.run().unwrap().made, None);
+        }
+        assert_eq!(ping.history().unwrap(), [made]);
+    }
+    clock.set(due.plus_seconds(WEEK));
+    assert_eq!(ping.run().unwrap().made.unwrap().week, IsoWeek::of(due).next());
+    assert_eq!(ping.weeks().unwrap().len(), 1);
+}
+
+#[test]
+fn a_clock_that_was_ahead_once_stops_no_week_and_has_none_made_twice() {
+    let clock = ManualClock::new(at("2026-11-02T00:00:00Z"));
+    let ping = store(definitions(), &clock).ping();
+    ping.set_consent(&Consent::default().keep_weeks(1)).unwrap();
+    clock.set(at("2031-01-15T00:00:00Z"));
+    ping.run().unwrap().made.unwrap();
+    for week in 1..5 {
+        clock.set(
+            ping.schedule().unwrap().in_week(IsoWeek::parse("2026-W46").unwrap()).plus_seconds(week * WEEK),
+        );
+        let made = ping.run().unwrap().made.unwrap();
+        assert_eq!(made.week, IsoWeek::of(clock.now()));
+        assert_eq!(ping.run().unwrap().made, None);
+        let kept: Vec<IsoWeek> = ping.weeks().unwrap().iter().map(|kept| kept.week).collect();
+        assert_eq!((kept.len(), kept[0]), (2, made.week));
+    }
+}
+
+/// A receiver that refuses them for months costs none; and none stays for ever.
+#[test]
+fn weeks_that_wait_to_be_sent_are_kept_up_to_the_usual_number() {
+    let clock = ManualClock::new(at("2026-01-07T09:00:00Z"));
+    let ping = store(definitions(), &clock).ping();
+    ping.set_consent(&Consent::default().send_to("http://127.0.0.1:9/").keep_weeks(1)).unwrap();
+    for week in 1..=107 {
+        ping.generate().unwrap();
+        assert_eq!(ping.weeks().unwrap().len(), week.min(104));
+        clock.set(clock.now().plus_seconds(WEEK));
+    }
+    ping.mark_carried(&[ping.weeks().unwrap()[50].week]).unwrap();
+    ping.generate().unwrap();
+    assert_eq!(ping.weeks().unwrap().len(), 103);
+    ping.set_consent(&Consent::default().keep_weeks(1)).unwrap();
+    clock.set(clock.now().plus_seconds(WEEK));
+    ping.generate().unwrap();
+    assert_eq!(ping.weeks().unwrap().len(), 1);
+}
+
 #[test]
 fn what_the_operator_chose_is_kept_in_the_store() {
     let folder = tempfile::tempdir().unwrap();

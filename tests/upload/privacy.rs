@@ -5,7 +5,11 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use headcount::{Consent, DataCategory, DeliveryOutcome, SendingStopped, Uploader};
+use headcount::{
+    Consent, DataCategory, DataSource, Definitions, DeliveryOutcome, EventDefinition, MetricDefinition, Ping,
+    Reader, SendingStopped, Sources, Store, TimeFrame, Timestamp, Upkeep, Uploader, ValueType,
+};
+use rusqlite::Connection;
 
 use crate::common::child::Child;
 use crate::place::{Place, uploader, week};
@@ -49,10 +53,8 @@ fn without_consent_no_connection_is_made() {
 fn what_was_made_before_the_last_consent_stays_here() {
     let receiver = Receiver::start(vec![status("200 OK")]);
     let on = Consent::default().send_to(receiver.url());
-    let later = |place: &Place| place.clock.set(place.now().plus_seconds(60));
     for narrower in [on.clone().without(DataCategory::Optional), on.clone().suppress_below(5)] {
         let place = Place::new(2, &receiver.url());
-        later(&place);
         place.store.ping().set_consent(&narrower).unwrap();
         assert!(place.send(&uploader()).weeks.is_empty());
         let named = place.store.ping().resend(&[week("2026-W47")], &uploader()).unwrap();
@@ -63,16 +65,90 @@ fn what_was_made_before_the_last_consent_stays_here() {
         [(vec![on.clone().without_sending(), on.clone()], 0), (vec![on.keep_weeks(50)], 2)]
     {
         let place = Place::new(2, &receiver.url());
-        later(&place);
         consents.iter().for_each(|consent| place.store.ping().set_consent(consent).unwrap());
         assert_eq!(place.send(&uploader()).weeks.len(), sent);
     }
 }
 
+/// What was agreed to holds for what is begun after it, whatever the clock said then.
+#[test]
+fn no_clock_makes_a_ping_go_or_stay_that_nobody_agreed_to() {
+    let receiver = Receiver::start(vec![status("200 OK")]);
+    let on = Consent::default().send_to(receiver.url());
+    for agreed_at in ["2020-01-01T00:00:00Z", "2026-11-23T08:00:00Z", "2031-01-01T00:00:00Z"] {
+        let place = Place::new(1, &receiver.url());
+        let (ping, now) = (place.store.ping(), place.now());
+        ping.set_consent(&Consent::default()).unwrap();
+        place.clock.set(now.plus_seconds(7 * 86_400));
+        ping.generate().unwrap();
+        let sent = || place.send(&uploader()).weeks.iter().map(|sent| sent.week).collect::<Vec<_>>();
+        place.clock.set(Timestamp::parse(agreed_at).unwrap());
+        ping.set_consent(&on).unwrap();
+        ping.set_consent(&on).unwrap();
+        assert_eq!(sent(), []);
+        place.clock.set(now.plus_seconds(14 * 86_400));
+        assert_eq!(sent(), [], "{agreed_at}");
+        let made = ping.generate().unwrap();
+        assert_eq!(sent(), [made.week], "{agreed_at}");
+        let named = ping.resend(&[week("2026-W48"), week("2026-W49")], &uploader()).unwrap();
+        assert_eq!(named.weeks.len(), 2, "{agreed_at}");
+    }
+}
+
+/// Version 2 noted when it was agreed; a salvaged store of it sends nothing that it finds.
+#[test]
+fn a_migrated_or_salvaged_store_sends_what_was_agreed_to_and_no_more() {
+    let receiver = Receiver::start(vec![status("200 OK")]);
+    for (version, from_migrated, from_salvaged) in [(3, 2, 2), (2, 1, 0)] {
+        let place = Place::new(2, &receiver.url());
+        place.store.flush().unwrap();
+        let Place { folder, clock, store } = place;
+        drop(store);
+        let (old, new) = (folder.path().join("usage.db"), folder.path().join("salvaged.db"));
+        if version == 2 {
+            let old = Connection::open(&old).unwrap();
+            old.execute_batch(
+                "DROP TABLE arrived; ALTER TABLE pings DROP COLUMN agreement; ALTER TABLE consent DROP COLUMN agreement;
+                 ALTER TABLE consent ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+                 UPDATE consent SET since = (SELECT min(recorded) FROM pings); PRAGMA user_version = 2",
+            )
+            .unwrap();
+        }
+        assert_eq!(Ping::of(&Reader::open(&old).unwrap()).weeks().unwrap().len(), 2);
+        assert_eq!(Upkeep::salvage(&old, &new).unwrap().losses, []);
+        for (path, sent) in [(old, from_migrated), (new, from_salvaged)] {
+            let definitions = Definitions::new().event(EventDefinition::new("opened")).unwrap();
+            let store = Store::builder(&path).definitions(definitions).clock(clock.clone()).open().unwrap();
+            let sending = store.ping().send(&uploader()).unwrap();
+            assert_eq!((sending.weeks.len(), sending.stopped), (sent, None), "{version} {}", path.display());
+        }
+    }
+}
+
+/// Its document was begun when more was permitted.
+#[test]
+fn a_ping_in_the_making_when_something_is_taken_back_stays_here() {
+    let (listener, url) = quiet();
+    let theme = MetricDefinition::new("settings.theme", TimeFrame::None).source(DataSource::System);
+    let definitions = Definitions::new().metric(theme.value(ValueType::String)).unwrap();
+    let store = Store::builder_in_memory().definitions(definitions).open().unwrap();
+    let (ping, on) = (store.ping(), Consent::default().send_to(&url));
+    ping.set_consent(&on).unwrap();
+    let chooser = ping.clone();
+    let sources = Sources::new().key_path("settings.theme", move |_| {
+        chooser.set_consent(&on.clone().without(DataCategory::Optional)).unwrap();
+        Ok("dark".into())
+    });
+    ping.clone().sources(sources).generate().unwrap();
+    let sending = ping.send(&uploader()).unwrap();
+    assert_eq!((sending.weeks, sending.stopped), (vec![], None));
+    nobody_came(&listener);
+}
+
 /// The first ping's receiver turns sending off: the second one must not leave.
 #[test]
 fn consent_is_asked_before_each_connection() {
-    let store = Arc::new(Mutex::new(None::<headcount::Ping>));
+    let store = Arc::new(Mutex::new(None::<Ping>));
     let shared = Arc::clone(&store);
     let receiver = Receiver::start(vec![Reaction::Call(Arc::new(move |stream| {
         shared.lock().unwrap().as_ref().unwrap().set_consent(&Consent::default()).unwrap();

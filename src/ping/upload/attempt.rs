@@ -9,7 +9,7 @@ use crate::ping::upload::Uploader;
 use crate::ping::upload::fate::{MAX_RETRY_AFTER, SendFailure, SendFault, wait};
 use crate::ping::upload::line::MAX_RESPONSE_BYTES;
 use crate::ping::upload::sending::{SendingStopped, WeekSending};
-use crate::storage::ping::{Consent, Delivery, DeliveryOutcome, PingStep};
+use crate::storage::ping::{Agreement, Consent, Delivery, DeliveryOutcome, PingStep};
 use crate::storage::sqlite;
 use crate::time::timestamp::Timestamp;
 use crate::time::week::IsoWeek;
@@ -37,19 +37,19 @@ pub(super) enum Attempt {
 }
 
 impl Urgency {
-    /// `since` is when the operator last agreed to send, or took something back: what was made before goes only if somebody names it.
+    /// What was made `under` anything but what is `agreed` to now goes only if somebody names it.
     pub(super) fn wants(
         self,
-        recorded_at: Timestamp,
+        under: Agreement,
         delivery: &Delivery,
-        since: Timestamp,
+        agreed: Agreement,
         now: Timestamp,
     ) -> bool {
         match delivery.outcome {
             DeliveryOutcome::Sent | DeliveryOutcome::Forgotten => false,
             _ if self == Self::ByName => true,
             DeliveryOutcome::Refused | DeliveryOutcome::Carried => false,
-            DeliveryOutcome::Kept | DeliveryOutcome::Waiting if recorded_at < since => false,
+            DeliveryOutcome::Kept | DeliveryOutcome::Waiting if under != agreed => false,
             DeliveryOutcome::Kept | DeliveryOutcome::Waiting => {
                 waits_until(delivery, now).is_none() || self == Self::AtOnce && !is_asked_to_wait(delivery)
             }
@@ -93,8 +93,8 @@ impl Ping {
         urgency: Urgency,
     ) -> Result<Attempt, Error> {
         let Some(ping) = self.kept(week)? else { return Ok(Attempt::Nothing) };
-        let since = self.reader.read(|snapshot| snapshot.sends_since())?;
-        if !urgency.wants(ping.recorded_at, &ping.delivery, since, self.reader.clock_now()) {
+        let agreed = self.reader.read(|snapshot| snapshot.agreement())?;
+        if !urgency.wants(ping.agreement, &ping.delivery, agreed, self.reader.clock_now()) {
             return Ok(Attempt::Nothing);
         }
         if !ping.is_intact() {

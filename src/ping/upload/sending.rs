@@ -8,7 +8,7 @@ use crate::ping::history::all_kept;
 use crate::ping::upload::Uploader;
 use crate::ping::upload::attempt::{Attempt, Urgency, needs_mending, waits_until};
 use crate::ping::upload::fate::SendFailure;
-use crate::storage::ping::{Delivery, KeptWeek};
+use crate::storage::ping::{Agreement, Delivery, KeptWeek};
 use crate::time::timestamp::Timestamp;
 use crate::time::week::IsoWeek;
 
@@ -114,7 +114,7 @@ impl PingSending {
 
 impl Ping {
     /// Sends every kept ping that is due to be sent, the oldest first: those never tried, and those whose time to be tried again has
-    /// come. What was made before the operator turned sending on, or before a category was taken back, goes only by
+    /// come. What was made, or begun, before the operator turned sending on, or before a category was taken back, goes only by
     /// [`Ping::resend`]. The bytes are those that were kept, at each attempt. Blocks up to [`UploadLimits::whole`](crate::UploadLimits::whole) a
     /// ping.
     ///
@@ -133,9 +133,9 @@ impl Ping {
     /// cannot be used; [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly) for a ping of a reader; the errors of reading the store, and the
     /// reason of a failed commit. That a ping could not be sent is none: see [`PingSending::error`].
     pub fn send(&self, uploader: &Uploader) -> Result<PingSending, Error> {
-        let (now, since, weeks) = self.standing()?;
+        let (now, agreed, weeks) = self.standing()?;
         let waits = |kept: &KeptWeek| {
-            let is_held = kept.recorded_at >= since && needs_mending(&kept.delivery);
+            let is_held = kept.agreement == agreed && needs_mending(&kept.delivery);
             waits_until(&kept.delivery, now).filter(|_| is_held)
         };
         if let Some(until) = weeks.iter().filter_map(waits).max() {
@@ -143,7 +143,7 @@ impl Ping {
             let stopped = stopped.unwrap_or(SendingStopped::Unmended { until });
             return Ok(PingSending { weeks: Vec::new(), stopped: Some(stopped) });
         }
-        self.send_wanted(&weeks, uploader, Urgency::WhenDue, (since, now))
+        self.send_wanted(&weeks, uploader, Urgency::WhenDue, (agreed, now))
     }
 
     /// As [`Ping::send`], and also those that wait because of what somebody here may have mended meanwhile: the token, the URL, the proxy, the
@@ -153,8 +153,8 @@ impl Ping {
     ///
     /// As [`Ping::send`].
     pub fn send_at_once(&self, uploader: &Uploader) -> Result<PingSending, Error> {
-        let (now, since, weeks) = self.standing()?;
-        self.send_wanted(&weeks, uploader, Urgency::AtOnce, (since, now))
+        let (now, agreed, weeks) = self.standing()?;
+        self.send_wanted(&weeks, uploader, Urgency::AtOnce, (agreed, now))
     }
 
     /// Sends the pings of these weeks now, in the order given, also those that were refused or carried out by hand, those whose time has not come and
@@ -168,9 +168,9 @@ impl Ping {
         self.send_each(weeks, uploader, Urgency::ByName)
     }
 
-    /// Now, since when what is made may be sent by itself, and how all weeks stand.
-    fn standing(&self) -> Result<(Timestamp, Timestamp, Vec<KeptWeek>), Error> {
-        Ok((self.reader.clock_now(), self.reader.read(|snapshot| snapshot.sends_since())?, self.weeks()?))
+    /// Now, what is agreed to, and how all weeks stand.
+    fn standing(&self) -> Result<(Timestamp, Agreement, Vec<KeptWeek>), Error> {
+        Ok((self.reader.clock_now(), self.reader.read(|snapshot| snapshot.agreement())?, self.weeks()?))
     }
 
     fn send_wanted(
@@ -178,9 +178,9 @@ impl Ping {
         weeks: &[KeptWeek],
         uploader: &Uploader,
         urgency: Urgency,
-        (since, now): (Timestamp, Timestamp),
+        (agreed, now): (Agreement, Timestamp),
     ) -> Result<PingSending, Error> {
-        let is_wanted = |kept: &&KeptWeek| urgency.wants(kept.recorded_at, &kept.delivery, since, now);
+        let is_wanted = |kept: &&KeptWeek| urgency.wants(kept.agreement, &kept.delivery, agreed, now);
         let wanted: Vec<IsoWeek> = weeks.iter().filter(is_wanted).map(|kept| kept.week).collect();
         self.send_each(&wanted, uploader, urgency)
     }

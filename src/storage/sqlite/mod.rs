@@ -9,6 +9,7 @@ mod identity;
 mod log;
 mod marks;
 mod migrate;
+mod narrow;
 mod open;
 mod pings;
 mod reader;

@@ -1,14 +1,12 @@
 //! Pings: the documents that are kept, the lease of who works at them, and what may leave.
 
-use std::path::Path;
-
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::definition::words::DataCategory;
 use crate::error::{Error, ErrorKind};
 use crate::storage::ping::{
-    Consent, Delivery, DeliveryOutcome, Identity, KeptPing, KeptWeek, PingDigest, PingStep, PingWorker,
-    RestoredSending,
+    Agreement, Consent, DEFAULT_WEEKS_KEPT, Delivery, DeliveryOutcome, Identity, KeptPing, KeptWeek,
+    PingDigest, PingStep, PingWorker,
 };
 use crate::storage::sqlite::failure::{During, damaged};
 use crate::storage::sqlite::migrate;
@@ -17,29 +15,38 @@ use crate::time::week::IsoWeek;
 
 /// The first version that keeps pings.
 const SINCE_VERSION: i32 = 2;
+/// The first version that knows by number what was agreed to.
+const AGREEMENT_SINCE_VERSION: i32 = 3;
 /// A lease that ends later than this was taken by a clock that was wrong, and counts as ended.
 const MAX_LEASE_SECONDS: i64 = 24 * 3_600;
 
 const DOING: &str = "keeping pings";
 const READING: &str = "reading the pings";
-const NARROWING: &str = "taking back what pings may say";
 
 const SELECT_IDENTITY: &str = "SELECT uuid, created FROM store";
-const SELECT_ALL: &str = "SELECT week, recorded, document, beside, digest, partial, outcome, attempts, tried, next, status, response
+const SELECT_ALL: &str = "SELECT week, recorded, document, beside, digest, partial, outcome, attempts, tried, next, status, response, agreement
      FROM pings WHERE week BETWEEN ?1 AND ?2 AND outcome != 'forgotten' ORDER BY week";
 /// `octet_length` is in the head of a row, where `length` would read the text.
 const SELECT_WEEKS: &str =
-    "SELECT week, recorded, octet_length(document), digest, partial, outcome, attempts, tried, next, status
+    "SELECT week, recorded, octet_length(document), digest, partial, outcome, attempts, tried, next, status, agreement
      FROM pings ORDER BY week";
+/// What stands for the column in stores of version 2, which say when the operator agreed.
+const AGREEMENT_OF_2: &str = "recorded > (SELECT since FROM consent)";
 const SELECT_CONSENT: &str = "SELECT sending, url, categories, suppress_below, weeks_kept FROM consent";
 const SELECT_LEASE: &str = "SELECT worker, until FROM consent";
 const TAKE_LEASE: &str = "UPDATE consent SET worker = ?1, until = ?2";
 const END_LEASE: &str = "UPDATE consent SET worker = NULL, until = NULL WHERE worker = ?1";
-const KEEP: &str = "INSERT INTO pings (week, recorded, document, beside, digest, partial, outcome, attempts)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0) ON CONFLICT (week) DO NOTHING";
-const FORGET: &str =
-    "DELETE FROM pings WHERE week NOT IN (SELECT week FROM pings ORDER BY week DESC LIMIT max(?1, 1))";
-const DELIVER: &str =
+const KEEP: &str =
+    "INSERT INTO pings (week, recorded, document, beside, digest, partial, outcome, attempts, agreement)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8) ON CONFLICT (week) DO NOTHING";
+/// All but the newest; the newest up to this week, whatever weeks a clock that was wrong has made; and what is still to be sent of more.
+const FORGET: &str = "DELETE FROM pings
+     WHERE week NOT IN (SELECT week FROM pings ORDER BY week DESC LIMIT max(?1, 1))
+       AND week NOT IN (SELECT week FROM pings WHERE week <= ?2 ORDER BY week DESC LIMIT max(?1, 1))
+       AND NOT (outcome IN ('kept', 'waiting')
+           AND EXISTS (SELECT 1 FROM consent WHERE sending AND consent.agreement = pings.agreement)
+           AND week IN (SELECT week FROM pings ORDER BY week DESC LIMIT max(?1, ?3)))";
+pub(super) const DELIVER: &str =
     "UPDATE pings SET outcome = ?2, attempts = ?3, tried = ?4, next = ?5, status = ?6, response = ?7
      WHERE week = ?1 AND outcome NOT IN ('sent', 'forgotten')";
 const CARRY: &str = "UPDATE pings SET outcome = 'carried', tried = ?2, next = NULL
@@ -51,8 +58,8 @@ const FORGET_WEEK: &str = "UPDATE pings SET document = '', beside = '', digest =
 const CHOOSE: &str =
     "UPDATE consent SET sending = ?1, url = ?2, categories = ?3, suppress_below = ?4, weeks_kept = ?5";
 
-const SEND_SINCE: &str = "UPDATE consent SET since = ?1";
-const SELECT_SINCE: &str = "SELECT since FROM consent";
+pub(super) const AGREE: &str = "UPDATE consent SET agreement = ?1";
+const SELECT_AGREEMENT: &str = "SELECT agreement FROM consent";
 
 /// Applies a step; `false` when somebody else was first.
 pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timestamp) -> Result<bool, Error> {
@@ -74,11 +81,13 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
                     ping.beside,
                     ping.digest.0.as_slice(),
                     ping.is_partial,
-                    ping.delivery.outcome.as_str()
+                    ping.delivery.outcome.as_str(),
+                    ping.agreement.0
                 ],
             );
-            // By number and not by age: a clock that was wrong once costs one of them at the most.
-            transaction.execute(FORGET, params![weeks_kept]).during(DOING)?;
+            // By number and not by age, so that a clock that was wrong once costs few.
+            let this_week = IsoWeek::of(now).max(ping.week).index();
+            transaction.execute(FORGET, params![weeks_kept, this_week, DEFAULT_WEEKS_KEPT]).during(DOING)?;
             kept
         }
         PingStep::Deliver { week, delivery } => transaction.execute(
@@ -105,7 +114,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
             let is_narrower = before.categories.iter().any(|category| !consent.permits(*category))
                 || consent.suppress_below > before.suppress_below;
             if is_wider || is_narrower {
-                transaction.execute(SEND_SINCE, params![now.unix_seconds()]).during(DOING)?;
+                transaction.execute(AGREE, [agreement(transaction)?.next().0]).during(DOING)?;
             }
             choose(transaction, consent)
         }
@@ -113,7 +122,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
     Ok(rows.during(DOING)? == 1)
 }
 
-fn choose(connection: &Connection, consent: &Consent) -> rusqlite::Result<usize> {
+pub(super) fn choose(connection: &Connection, consent: &Consent) -> rusqlite::Result<usize> {
     let Consent { sending, url, categories, suppress_below, weeks_kept } = consent;
     let categories: Vec<&str> = categories.iter().map(|category| category.as_str()).collect();
     connection.execute(CHOOSE, params![sending, url, categories.join(" "), suppress_below, weeks_kept])
@@ -130,6 +139,12 @@ fn is_leased_to_another(
     Ok(owner.is_some_and(|owner| owner != worker.0) && (1..=MAX_LEASE_SECONDS).contains(&left))
 }
 
+fn prepared<'c>(connection: &'c Connection, select: &str) -> Result<CachedStatement<'c>, Error> {
+    let is_old = migrate::version(connection)? < AGREEMENT_SINCE_VERSION;
+    let select = if is_old { select.replace("agreement", AGREEMENT_OF_2) } else { select.to_owned() };
+    connection.prepare_cached(&select).during(READING)
+}
+
 /// The documents of these weeks, by week, but for those that were forgotten.
 pub(super) fn of_weeks(
     connection: &Connection,
@@ -139,7 +154,7 @@ pub(super) fn of_weeks(
     if migrate::version(connection)? < SINCE_VERSION {
         return Ok(Vec::new());
     }
-    let mut select = connection.prepare_cached(SELECT_ALL).during(READING)?;
+    let mut select = prepared(connection, SELECT_ALL)?;
     let mut rows = select.query(params![first.index(), last.index()]).during(READING)?;
     let mut pings = Vec::new();
     while let Some(row) = rows.next().during(READING)? {
@@ -153,7 +168,7 @@ pub(super) fn weeks(connection: &Connection) -> Result<Vec<KeptWeek>, Error> {
     if migrate::version(connection)? < SINCE_VERSION {
         return Ok(Vec::new());
     }
-    let mut select = connection.prepare_cached(SELECT_WEEKS).during(READING)?;
+    let mut select = prepared(connection, SELECT_WEEKS)?;
     let mut rows = select.query([]).during(READING)?;
     let mut weeks = Vec::new();
     while let Some(row) = rows.next().during(READING)? {
@@ -166,6 +181,7 @@ pub(super) fn weeks(connection: &Connection) -> Result<Vec<KeptWeek>, Error> {
             digest: digest(week, &row.get::<_, Vec<u8>>(3).during(READING)?)?,
             is_partial: row.get(4).during(READING)?,
             delivery,
+            agreement: Agreement(column(row.get(10))?),
         });
     }
     Ok(weeks)
@@ -182,6 +198,7 @@ fn kept(row: &Row<'_>) -> Result<KeptPing, Error> {
         digest: digest(week, &row.get::<_, Vec<u8>>(4).during(READING)?)?,
         is_partial: row.get(5).during(READING)?,
         delivery,
+        agreement: Agreement(row.get(12).during(READING)?),
     })
 }
 
@@ -235,45 +252,13 @@ pub(super) fn consent(connection: &Connection) -> Result<Consent, Error> {
     Ok(consent)
 }
 
-/// Documents that were made before this are not sent by themselves: nobody had agreed to send them, or what stands in them has been
-/// withdrawn since.
-pub(super) fn sends_since(connection: &Connection) -> Result<Timestamp, Error> {
-    if migrate::version(connection)? < SINCE_VERSION {
-        return Ok(Timestamp::EPOCH);
+/// Documents that were made under another one are not sent by themselves: nobody had agreed to send them, or what stands in them has
+/// been withdrawn since.
+pub(super) fn agreement(connection: &Connection) -> Result<Agreement, Error> {
+    if migrate::version(connection)? < AGREEMENT_SINCE_VERSION {
+        return Ok(Agreement::FIRST);
     }
-    let since = connection.query_row(SELECT_SINCE, [], |row| row.get(0)).during(READING)?;
-    Ok(Timestamp::from_unix_seconds(since))
-}
-
-/// Takes back in a copy of a store what the operator has taken back since: it permits no more than both the copy and the store whose
-/// place it takes. Where no store can be asked nothing is sent, since nobody knows what was said last. The rest stays as it is.
-pub(super) fn narrow(copy: &Path, replaced: Option<&Connection>) -> Result<RestoredSending, Error> {
-    let copy = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE).during(NARROWING)?;
-    let chosen = |connection| -> Result<_, Error> { Ok((consent(connection)?, sends_since(connection)?)) };
-    let (before, since_before) = chosen(&copy)?;
-    let replaced = replaced.and_then(|replaced| chosen(replaced).ok());
-    let (mut after, mut since) = (before.clone(), since_before);
-    after.sending &=
-        replaced.as_ref().is_some_and(|(replaced, _)| replaced.sending && replaced.url == before.url);
-    if let Some((replaced, replaced_since)) = &replaced {
-        after.categories.retain(|category| replaced.permits(*category));
-        after.suppress_below = after.suppress_below.max(replaced.suppress_below);
-        since = since.max(*replaced_since);
-    }
-    if (&after, since) != (&before, since_before) {
-        // The version before has no place for it.
-        migrate::to_current(&copy)?;
-        copy.execute_batch("BEGIN IMMEDIATE").during(NARROWING)?;
-        copy.execute(SEND_SINCE, params![since.unix_seconds()]).during(NARROWING)?;
-        choose(&copy, &after).during(NARROWING)?;
-        copy.execute_batch("COMMIT").during(NARROWING)?;
-    }
-    copy.close().map_err(|(_, error)| error).during(NARROWING)?;
-    Ok(match (before.sending, after.sending) {
-        (_, true) => RestoredSending::On,
-        (true, false) => RestoredSending::TurnedOff,
-        (false, false) => RestoredSending::Off,
-    })
+    connection.query_row(SELECT_AGREEMENT, [], |row| row.get(0)).map(Agreement).during(READING)
 }
 
 /// Who the store is.

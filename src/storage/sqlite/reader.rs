@@ -379,8 +379,8 @@ impl Snapshot for Moment<'_> {
         pings::consent(self.connection)
     }
 
-    fn sends_since(&self) -> Result<Timestamp, Error> {
-        pings::sends_since(self.connection)
+    fn agreement(&self) -> Result<ping::Agreement, Error> {
+        pings::agreement(self.connection)
     }
 
     fn ping_weeks(&self) -> Result<Vec<ping::KeptWeek>, Error> {

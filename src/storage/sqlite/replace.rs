@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind};
 use crate::storage::ping::RestoredSending;
 use crate::storage::sqlite::copy::sync_folder;
 use crate::storage::sqlite::create::{BESIDE, lock_folder, set_orphans_aside};
+use crate::storage::sqlite::narrow::narrow;
 use crate::storage::sqlite::open::{io, wait_for_writer};
-use crate::storage::sqlite::pings;
 use crate::time::timestamp::Timestamp;
 
 /// So many stores of one second are told apart.
@@ -33,7 +33,7 @@ pub(crate) fn restore(
 ) -> Result<(Option<PathBuf>, RestoredSending), Error> {
     let mut sending = RestoredSending::Off;
     let aside = exchange(copy, path, sets_aside, now, &mut |replaced| {
-        sending = pings::narrow(copy, replaced)?;
+        sending = narrow(copy, replaced)?;
         Ok(())
     })?;
     Ok((aside, sending))

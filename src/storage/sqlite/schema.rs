@@ -152,7 +152,9 @@ INSERT INTO consent (one) VALUES (1);
 ";
 
 /// What version 3 has more. `arrived`: what came from another store as whole weeks and all time, less what was counted here of the same
-/// time. A row has a count, a sum or a sketch, as its series asks; `value` is empty but for counts by value.
+/// time. A row has a count, a sum or a sketch, as its series asks; `value` is empty but for counts by value. `agreement`: the number of
+/// what the operator agreed to, and of each ping that under which it was made; one under another number goes only by name. No time says
+/// that, since clocks may be wrong.
 pub(crate) const CREATE_SINCE_3: &str = "
 CREATE TABLE arrived (
     series INTEGER NOT NULL,
@@ -164,6 +166,10 @@ CREATE TABLE arrived (
     PRIMARY KEY (series, bucket, value)
 ) STRICT;
 CREATE INDEX arrived_bucket ON arrived (bucket);
+ALTER TABLE pings ADD COLUMN agreement INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE consent ADD COLUMN agreement INTEGER NOT NULL DEFAULT 1;
+UPDATE pings SET agreement = recorded > (SELECT since FROM consent);
+ALTER TABLE consent DROP COLUMN since;
 ";
 
 /// The code that the file has for a kind of series.

@@ -31,7 +31,7 @@ struct Table {
     consequence: &'static str,
 }
 
-const TABLES: [Table; 11] = [
+const TABLES: [Table; 12] = [
     Table {
         name: "series",
         since: 1,
@@ -194,6 +194,19 @@ const TABLES: [Table; 11] = [
         consequence: "the documents of their weeks are gone, and one that was not sent yet is made anew",
     },
     Table {
+        name: "agreements",
+        since: 3,
+        ways: &[[
+            "SELECT week, agreement = (SELECT agreement FROM consent) FROM pings ORDER BY week",
+            "SELECT week, agreement = (SELECT agreement FROM consent) FROM pings ORDER BY week DESC",
+        ]],
+        // The new store begins to count anew.
+        put: "UPDATE pings SET agreement = ?2 WHERE week = ?1",
+        drop: None,
+        is_sound: |row| matches!(row, [Value::Integer(0..), Value::Integer(0..=1)]),
+        consequence: "their pings are sent only by name",
+    },
+    Table {
         name: "arrived",
         since: 3,
         ways: &[[
@@ -216,10 +229,10 @@ const TABLES: [Table; 11] = [
         name: "consent",
         since: 2,
         ways: &[[SELECT_CONSENT, SELECT_CONSENT]],
-        put: "UPDATE consent SET sending = ?1, url = ?2, categories = ?3, suppress_below = ?4, weeks_kept = ?5, since = ?6",
+        put: "UPDATE consent SET sending = ?1, url = ?2, categories = ?3, suppress_below = ?4, weeks_kept = ?5",
         drop: None,
         is_sound: |row| match row {
-            [Value::Integer(0..=1), Value::Text(_) | Value::Null, Value::Text(categories), Value::Integer(0..), Value::Integer(1..), Value::Integer(_)] => {
+            [Value::Integer(0..=1), Value::Text(_) | Value::Null, Value::Text(categories), Value::Integer(0..), Value::Integer(1..)] => {
                 categories.split_whitespace().all(|word| DataCategory::from_word(word).is_some())
             }
             _ => false,
@@ -228,8 +241,7 @@ const TABLES: [Table; 11] = [
     },
 ];
 
-const SELECT_CONSENT: &str =
-    "SELECT sending, url, categories, suppress_below, weeks_kept, since FROM consent";
+const SELECT_CONSENT: &str = "SELECT sending, url, categories, suppress_below, weeks_kept FROM consent";
 
 /// Copies all that can be read of the tables without buckets.
 pub(super) fn copy_small(from: &Connection, to: &Connection, salvage: &mut Salvage) -> Result<(), Error> {
