@@ -180,9 +180,9 @@ impl Building<'_> {
         Ok(known)
     }
 
-    /// Whether it is made of others, and no source answers for it.
+    /// Whether it is made of others, and no source was named for it: one of all of a data source knows nothing of sums.
     fn is_sum(&self, metric: &MetricDefinition) -> bool {
-        numbers::is_one(metric) && self.sources.find(metric).is_none()
+        numbers::is_one(metric) && !self.sources.is_named(metric)
     }
 
     /// Asks the source of a metric, or what the crate knows itself.
