@@ -279,11 +279,10 @@ impl Ping {
             let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
             let is_plain = !url.chars().any(|character| character.is_whitespace() || character.is_control());
-            is_plain && host.is_some_and(|host| !host.is_empty() && !host.contains('@'))
+            is_plain && host.is_some_and(|host| !host.is_empty() && !host.contains('@') && has_port(host))
         };
         if consent.sends() && !consent.url().is_some_and(is_url) {
-            let what =
-                "sending needs a URL such as https://host/path, without a name or password in it; give one";
+            let what = "sending needs a URL such as https://host/path, without a name or password in it, and with a port of 1 to 65535 if with one; give one";
             return Err(Error::new(ErrorKind::Usage, what));
         }
         self.keep(PingStep::Choose(consent.clone())).map(drop)
@@ -329,6 +328,12 @@ impl KeptPing {
     pub fn metrics(&self) -> Result<Vec<MetricReport>, Error> {
         beside::metrics(&self.beside).map_err(|error| error.context(self.week))
     }
+}
+
+/// Whether the port of a host, if it names one, is one. Those who connect would else take another.
+pub(crate) fn has_port(host: &str) -> bool {
+    let behind = host.rsplit_once(']').map_or(host, |(_, behind)| behind);
+    behind.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 #[cold]
