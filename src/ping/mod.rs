@@ -23,6 +23,7 @@ mod system;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 use crate::ping::beside::{Beside, MetricReport};
@@ -102,6 +103,8 @@ pub struct PingReport {
     pub metrics: Vec<MetricReport>,
     /// Whether a metric that has a source is without its value.
     pub is_partial: bool,
+    /// The time that the metrics of events took, which are read together; nothing if there are none.
+    pub events_duration: Option<Duration>,
     beside: String,
 }
 
@@ -225,9 +228,11 @@ impl Ping {
         let consent = self.consent()?;
         let built = self.building(&consent, weeks_before, as_of).build(told)?;
         let is_partial = built.is_partial();
-        let Built { document, metrics, recorded_at, finished_at, duration } = built;
-        let beside = Beside { recorded_at, finished_at, is_partial, duration, metrics: &metrics }.render()?;
-        Ok(PingReport { recorded_at, document, metrics, is_partial, beside })
+        let Built { document, metrics, recorded_at, finished_at, duration, events_duration } = built;
+        let beside =
+            Beside { recorded_at, finished_at, is_partial, duration, events_duration, metrics: &metrics };
+        let beside = beside.render()?;
+        Ok(PingReport { recorded_at, document, metrics, is_partial, events_duration, beside })
     }
 
     /// The value that one metric would have in a ping now, if it has one, and what became of it.
@@ -327,6 +332,15 @@ impl KeptPing {
     /// [`ErrorKind::StoreDamaged`] when what is kept beside the document does not read.
     pub fn metrics(&self) -> Result<Vec<MetricReport>, Error> {
         beside::metrics(&self.beside).map_err(|error| error.context(self.week))
+    }
+
+    /// The time that the metrics of events took, which are read together; nothing if there are none.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeptPing::metrics`].
+    pub fn events_duration(&self) -> Result<Option<Duration>, Error> {
+        beside::events_duration(&self.beside).map_err(|error| error.context(self.week))
     }
 }
 
