@@ -242,8 +242,10 @@ fn print_asked(
         definition.instrumentation_class().map(|class| format!(", class {class}")).unwrap_or_default();
     table.row(["source".to_owned(), format!("{}{class}", definition.data_source())]);
     if matches!(report.outcome, MetricOutcome::Value | MetricOutcome::Failed | MetricOutcome::Suppressed) {
-        let took = text::fixed(ping::milliseconds(report.duration), 2);
-        table.row(["took".to_owned(), format!("{took} ms")]);
+        let took = |duration| text::fixed(ping::milliseconds(duration), 2);
+        report.duration.into_iter().for_each(|duration| {
+            table.row(["took".to_owned(), format!("{} ms", took(duration))]);
+        });
     }
     output.table(&table, "  ");
     if report.standard_error >= 0.5 {

@@ -33,8 +33,8 @@ pub struct MetricReport {
     pub reason: String,
     /// The same in words; empty when it has one.
     pub message: String,
-    /// The time that its value took; metrics of events are read together, and each has its part of that.
-    pub duration: Duration,
+    /// The time that its value took; nothing for metrics of events that are read together.
+    pub duration: Option<Duration>,
     /// One standard deviation of the value's error, of a sum at the most; 0 for exact values.
     pub standard_error: f64,
     /// The time that the value is about, where it is one.
@@ -80,7 +80,7 @@ impl MetricOutcome {
 }
 
 impl MetricReport {
-    pub(crate) fn value(key_path: &str, duration: Duration) -> Self {
+    pub(crate) fn value(key_path: &str, duration: Option<Duration>) -> Self {
         Self {
             key_path: key_path.to_owned(),
             outcome: MetricOutcome::Value,
@@ -99,7 +99,7 @@ impl MetricReport {
         outcome: MetricOutcome,
         reason: &str,
         message: impl Into<String>,
-        duration: Duration,
+        duration: Option<Duration>,
     ) -> Self {
         let (reason, message) = (reason.to_owned(), message.into());
         Self { outcome, reason, message, ..Self::value(key_path, duration) }
@@ -113,6 +113,9 @@ struct Stored {
     finished_at: String,
     partial: bool,
     duration_ms: f64,
+    /// The metrics of events, together.
+    #[serde(default)]
+    events_ms: Option<f64>,
     metrics: Vec<StoredMetric>,
 }
 
@@ -124,7 +127,7 @@ struct StoredMetric {
     reason: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     message: String,
-    duration_ms: f64,
+    duration_ms: Option<f64>,
     #[serde(default, skip_serializing_if = "is_zero")]
     standard_error: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,6 +155,7 @@ pub(crate) struct Beside<'a> {
     pub(crate) finished_at: Timestamp,
     pub(crate) is_partial: bool,
     pub(crate) duration: Duration,
+    pub(crate) events_duration: Option<Duration>,
     pub(crate) metrics: &'a [MetricReport],
 }
 
@@ -162,7 +166,7 @@ impl Beside<'_> {
             outcome: metric.outcome,
             reason: metric.reason.clone(),
             message: metric.message.clone(),
-            duration_ms: milliseconds(metric.duration),
+            duration_ms: metric.duration.map(milliseconds),
             standard_error: metric.standard_error,
             window: metric
                 .window
@@ -175,6 +179,7 @@ impl Beside<'_> {
             finished_at: self.finished_at.to_string(),
             partial: self.is_partial,
             duration_ms: milliseconds(self.duration),
+            events_ms: self.events_duration.map(milliseconds),
             metrics: self.metrics.iter().map(metric).collect(),
         };
         write(&stored)
@@ -203,6 +208,15 @@ fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
+fn from_milliseconds(milliseconds: f64) -> Duration {
+    Duration::try_from_secs_f64(milliseconds / 1e3).unwrap_or_default()
+}
+
+/// The time that the metrics of events took together, of a text which [`Beside::render`] made.
+pub(crate) fn events_duration(json: &str) -> Result<Option<Duration>, Error> {
+    Ok(read(json)?.events_ms.map(from_milliseconds))
+}
+
 /// What [`Beside::render`] made, without the words of sources that failed: they may name paths, servers and values. Why a metric has no
 /// value is said in one word all the same.
 pub(crate) fn without_messages(json: &str) -> Result<String, Error> {
@@ -225,7 +239,7 @@ pub(crate) fn metrics(json: &str) -> Result<Vec<MetricReport>, Error> {
             outcome: metric.outcome,
             reason: metric.reason,
             message: metric.message,
-            duration: Duration::try_from_secs_f64(metric.duration_ms / 1e3).unwrap_or_default(),
+            duration: metric.duration_ms.map(from_milliseconds),
             standard_error: metric.standard_error,
             window: window.transpose()?,
             since: metric.since.as_deref().map(Timestamp::parse).transpose()?,
@@ -243,25 +257,34 @@ mod tests {
     #[test]
     fn what_is_written_beside_a_ping_reads_back() {
         let at = |text| Timestamp::parse(text).unwrap();
-        let mut counted = MetricReport::value("counts.a", Duration::from_micros(1_250));
+        let mut counted = MetricReport::value("counts.a", Some(Duration::from_micros(1_250)));
         counted.standard_error = 1.5;
         counted.window = Some(TimeRange::new(at("2026-11-09"), at("2026-11-16")).unwrap());
         counted.since = Some(at("2026-11-12T08:00:00Z"));
         counted.is_partial = true;
-        let failed =
-            MetricReport::without("b", MetricOutcome::Failed, "timeout", "too slow", Duration::from_secs(3));
-        let mut early = MetricReport::value("e", Duration::ZERO);
+        let failed = MetricReport::without(
+            "b",
+            MetricOutcome::Failed,
+            "timeout",
+            "too slow",
+            Some(Duration::from_secs(3)),
+        );
+        let mut early = MetricReport::value("e", None);
         early.window = Some(TimeRange::clamped(at("2026-11-09"), at("2026-11-09")));
-        let removed = MetricReport::without("c", MetricOutcome::Removed, "removed", "gone", Duration::ZERO);
+        let removed =
+            MetricReport::without("c", MetricOutcome::Removed, "removed", "gone", Some(Duration::ZERO));
         let reports = [counted, failed, early, removed];
         let beside = Beside {
             recorded_at: at("2026-11-23"),
             finished_at: at("2026-11-23T00:00:04Z"),
             is_partial: true,
             duration: Duration::from_secs(4),
+            events_duration: Some(Duration::from_millis(7)),
             metrics: &reports,
         };
-        assert_eq!(metrics(&beside.render().unwrap()).unwrap(), reports);
+        let written = beside.render().unwrap();
+        assert_eq!(metrics(&written).unwrap(), reports);
+        assert_eq!(events_duration(&written).unwrap(), Some(Duration::from_millis(7)));
         assert_eq!(metrics("{}").unwrap_err().kind(), ErrorKind::StoreDamaged);
     }
 }

@@ -91,6 +91,8 @@ pub(crate) struct Built {
     pub(crate) recorded_at: Timestamp,
     pub(crate) finished_at: Timestamp,
     pub(crate) duration: Duration,
+    /// What the metrics of events took together, if there are any.
+    pub(crate) events_duration: Option<Duration>,
 }
 
 impl Built {
@@ -106,7 +108,7 @@ impl Building<'_> {
         let definitions = self.reader.definitions()?;
         let system = system::facts(self.reader, self.program, recorded_at)?;
         let active: Vec<_> = definitions.metrics().filter(|metric| is_active(metric)).collect();
-        let mut known = self.find(&active, &system, recorded_at, told)?;
+        let (mut known, events_duration) = self.find(&active, &system, recorded_at, told)?;
         let mut document = Document::default();
         let mut reports = Vec::with_capacity(active.len());
         for metric in &active {
@@ -123,7 +125,8 @@ impl Building<'_> {
         );
         reports.sort_by(|a, b| a.key_path.cmp(&b.key_path));
         let document = document.render()?;
-        Ok(Built { document, metrics: reports, recorded_at, finished_at, duration: began.elapsed() })
+        let duration = began.elapsed();
+        Ok(Built { document, metrics: reports, recorded_at, finished_at, duration, events_duration })
     }
 
     /// One metric alone: its value, if it has one, and what became of it.
@@ -146,24 +149,26 @@ impl Building<'_> {
         }
         let wanted: Vec<_> = wanted.into_values().collect();
         let system = system::facts(self.reader, self.program, recorded_at)?;
-        let found = self.find(&wanted, &system, recorded_at, &mut |_, _, _| {})?.remove(key_path);
-        let found = found.unwrap_or_else(|| Found::missing(Missing::removed()));
+        let (mut known, _) = self.find(&wanted, &system, recorded_at, &mut |_, _, _| {})?;
+        let found = known.remove(key_path).unwrap_or_else(|| Found::missing(Missing::removed()));
         let value = found.value.clone().and_then(|value| checked(metric, value)).ok();
         Ok((value, self.place(metric, found, &mut Document::default())))
     }
 
-    /// What a ping of these active metrics says of each of them.
+    /// What a ping of these active metrics says of each of them, and how long those of events took together.
     fn find<'m>(
         &self,
         metrics: &[&'m MetricDefinition],
         system: &[Fact],
         recorded_at: Timestamp,
         told: &mut Told<'_>,
-    ) -> Result<BTreeMap<&'m str, Found>, Error> {
+    ) -> Result<(BTreeMap<&'m str, Found>, Option<Duration>), Error> {
         let deadline = Instant::now() + self.limits.ping;
         let is_permitted = |metric: &&MetricDefinition| self.consent.permits(metric.data_category());
         let (permitted, withheld): (Vec<_>, Vec<_>) = metrics.iter().copied().partition(is_permitted);
+        let began = Instant::now();
         let mut known = self.of_events(&permitted)?;
+        let events_duration = (!known.is_empty()).then(|| began.elapsed());
         let rest = permitted.into_iter().filter(|metric| !known.contains_key(metric.key_path()));
         let (sums, others): (Vec<_>, Vec<_>) = rest.partition(|metric| self.is_sum(metric));
         for metric in withheld {
@@ -177,12 +182,12 @@ impl Building<'_> {
         }
         let sums = sums.into_iter().map(|metric| (metric.key_path(), metric)).collect();
         numbers::add_up(&sums, &mut known);
-        Ok(known)
+        Ok((known, events_duration))
     }
 
-    /// Whether it is made of others, and no source answers for it.
+    /// Whether it is made of others, and no source was named for it: one of all of a data source knows nothing of sums.
     fn is_sum(&self, metric: &MetricDefinition) -> bool {
-        numbers::is_one(metric) && self.sources.find(metric).is_none()
+        numbers::is_one(metric) && !self.sources.is_named(metric)
     }
 
     /// Asks the source of a metric, or what the crate knows itself.
@@ -208,7 +213,7 @@ impl Building<'_> {
         if is_distinct && value.as_ref().is_ok_and(is_few) {
             value = Err(Missing::suppressed(self.consent));
         }
-        Found { value, duration: began.elapsed(), about }
+        Found { value, duration: Some(began.elapsed()), about }
     }
 
     fn asked(&self, metric: &MetricDefinition, at: Timestamp, deadline: Instant) -> Asked {
@@ -228,7 +233,7 @@ impl Building<'_> {
         let mut how = Evaluate::default();
         (how.weeks_before, how.as_of) = (Some(self.weeks_before), self.as_of);
         let values = self.reader.metrics_of(counted.iter().map(|metric| metric.key_path()), how)?;
-        let each = began.elapsed() / u32::try_from(values.len().max(1)).unwrap_or(u32::MAX);
+        let duration = (values.len() == 1).then(|| began.elapsed());
         let mut known = BTreeMap::new();
         for (metric, value) in counted.into_iter().zip(values) {
             let is_unknown =
@@ -236,12 +241,12 @@ impl Building<'_> {
             if value.outcome.as_ref().is_err_and(is_unknown) && self.sources.find(metric).is_some() {
                 continue;
             }
-            known.insert(metric.key_path(), self.found(value.outcome, each));
+            known.insert(metric.key_path(), self.found(value.outcome, duration));
         }
         Ok(known)
     }
 
-    fn found(&self, outcome: Result<Answer, Error>, duration: Duration) -> Found {
+    fn found(&self, outcome: Result<Answer, Error>, duration: Option<Duration>) -> Found {
         match outcome {
             Ok(answer) => {
                 let users = answer.is_estimate().then(|| answer.count()).flatten();

@@ -21,7 +21,8 @@ const MAX_MESSAGE: usize = 1_000;
 /// A metric that was asked for.
 pub(crate) struct Found {
     pub(crate) value: Result<PingValue, Missing>,
-    pub(crate) duration: Duration,
+    /// Nothing for what was read with others.
+    pub(crate) duration: Option<Duration>,
     pub(crate) about: About,
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct About {
 
 impl Found {
     pub(crate) fn missing(missing: Missing) -> Self {
-        Self { value: Err(missing), duration: Duration::ZERO, about: About::default() }
+        Self { value: Err(missing), duration: Some(Duration::ZERO), about: About::default() }
     }
 }
 

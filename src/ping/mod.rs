@@ -23,6 +23,7 @@ mod system;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 use crate::ping::beside::{Beside, MetricReport};
@@ -102,6 +103,8 @@ pub struct PingReport {
     pub metrics: Vec<MetricReport>,
     /// Whether a metric that has a source is without its value.
     pub is_partial: bool,
+    /// The time that the metrics of events took, which are read together; nothing if there are none.
+    pub events_duration: Option<Duration>,
     beside: String,
 }
 
@@ -225,9 +228,11 @@ impl Ping {
         let consent = self.consent()?;
         let built = self.building(&consent, weeks_before, as_of).build(told)?;
         let is_partial = built.is_partial();
-        let Built { document, metrics, recorded_at, finished_at, duration } = built;
-        let beside = Beside { recorded_at, finished_at, is_partial, duration, metrics: &metrics }.render()?;
-        Ok(PingReport { recorded_at, document, metrics, is_partial, beside })
+        let Built { document, metrics, recorded_at, finished_at, duration, events_duration } = built;
+        let beside =
+            Beside { recorded_at, finished_at, is_partial, duration, events_duration, metrics: &metrics };
+        let beside = beside.render()?;
+        Ok(PingReport { recorded_at, document, metrics, is_partial, events_duration, beside })
     }
 
     /// The value that one metric would have in a ping now, if it has one, and what became of it.
@@ -282,11 +287,10 @@ impl Ping {
             let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
             let is_plain = !url.chars().any(|character| character.is_whitespace() || character.is_control());
-            is_plain && host.is_some_and(|host| !host.is_empty() && !host.contains('@'))
+            is_plain && host.is_some_and(|host| !host.is_empty() && !host.contains('@') && has_port(host))
         };
         if consent.sends() && !consent.url().is_some_and(is_url) {
-            let what =
-                "sending needs a URL such as https://host/path, without a name or password in it; give one";
+            let what = "sending needs a URL such as https://host/path, without a name or password in it, and with a port of 1 to 65535 if with one; give one";
             return Err(Error::new(ErrorKind::Usage, what));
         }
         self.keep(PingStep::Choose(consent.clone())).map(drop)
@@ -333,6 +337,21 @@ impl KeptPing {
     pub fn metrics(&self) -> Result<Vec<MetricReport>, Error> {
         beside::metrics(&self.beside).map_err(|error| error.context(self.week))
     }
+
+    /// The time that the metrics of events took, which are read together; nothing if there are none.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeptPing::metrics`].
+    pub fn events_duration(&self) -> Result<Option<Duration>, Error> {
+        beside::events_duration(&self.beside).map_err(|error| error.context(self.week))
+    }
+}
+
+/// Whether the port of a host, if it names one, is one. Those who connect would else take another.
+pub(crate) fn has_port(host: &str) -> bool {
+    let behind = host.rsplit_once(']').map_or(host, |(_, behind)| behind);
+    behind.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 #[cold]

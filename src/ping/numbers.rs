@@ -96,7 +96,7 @@ impl<'m> Sum<'m> {
             None => self.added(known),
         };
         let about = added.as_ref().map(|(_, about)| *about).unwrap_or_default();
-        Found { value: added.map(|(value, _)| value), duration: began.elapsed(), about }
+        Found { value: added.map(|(value, _)| value), duration: Some(began.elapsed()), about }
     }
 
     /// The sum of the metrics whose key paths `options.values` has; without one of them there is none.

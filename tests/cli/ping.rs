@@ -134,6 +134,8 @@ fn what_became_of_each_metric_is_shown_the_ones_without_a_value_first() {
     let shown = bench.run(&["ping", "show", "--metrics"]).out;
     let outcomes: Vec<&str> =
         shown.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
+    let (together, outcomes) = outcomes.split_last().unwrap();
+    assert!(together.parse::<f64>().is_ok() && shown.trim_end().ends_with("read together"), "{shown}");
     assert!(outcomes.len() > 8, "{shown}");
     let first_value = outcomes.iter().position(|outcome| *outcome == "value").unwrap();
     assert!(first_value >= 2 && outcomes[first_value..].iter().all(|outcome| *outcome == "value"), "{shown}");

@@ -48,7 +48,7 @@ fn a_metric_of_a_database_is_asked_for_as_a_ping_asks_for_it() {
         .unwrap();
     bench.write(
         "answers.json",
-        r#"{"answers": [{"key_path": "counts.people_monthly", "value": 7000, "standard_error": 56.9}]}"#,
+        r#"{"day": "2026-11-23", "answers": [{"key_path": "counts.people_monthly", "value": 7000, "standard_error": 56.9}]}"#,
     );
     let show = |more: &[&str]| {
         let args = [&["metric", "show", "counts.people_monthly", "--definitions", "config"], more].concat();

@@ -54,6 +54,30 @@ fn metrics_stand_at_their_key_paths_beside_who_the_installation_is() {
 }
 
 #[test]
+fn metrics_of_events_have_one_duration_together_and_none_of_their_own() {
+    let clock = ManualClock::new(at("2026-11-25T09:00:00Z"));
+    let store = counted(&clock);
+    let sources = Sources::new().key_path("settings.theme", |_| Ok("dark".into()));
+    let ping = store.ping().sources(sources);
+    let report = ping.build().unwrap();
+    assert!(report.events_duration.unwrap() > std::time::Duration::ZERO);
+    for key_path in ["counts.issues", "users.creating_weekly"] {
+        assert_eq!(report_of(&report, key_path).duration, None, "{key_path}");
+        assert!(ping.metric(key_path).unwrap().1.duration.is_some(), "{key_path} alone");
+    }
+    assert!(report_of(&report, "settings.theme").duration.is_some());
+    ping.generate().unwrap();
+    let kept = ping.last_kept(None).unwrap().unwrap();
+    assert!(kept.events_duration().unwrap().is_some());
+    let of_issues = kept.metrics().unwrap().into_iter().find(|metric| metric.key_path == "counts.issues");
+    assert_eq!(of_issues.unwrap().duration, None);
+    let none = Definitions::new()
+        .metric(MetricDefinition::new("a", TimeFrame::None).source(DataSource::License))
+        .unwrap();
+    assert_eq!(super::store(none, &clock).ping().build().unwrap().events_duration, None);
+}
+
+#[test]
 fn what_nothing_can_answer_is_left_out_and_listed_and_never_zero() {
     let clock = ManualClock::new(at("2026-11-25T09:00:00Z"));
     let definitions = definitions()

@@ -64,6 +64,33 @@ fn numbers_add_other_metrics_and_fail_with_any_of_them() {
 }
 
 #[test]
+fn a_source_of_a_whole_data_source_takes_no_sum_and_one_of_its_class_does() {
+    let sums = || {
+        let sums = sums(&[("sums.both", "[counts.a, counts.a]")]);
+        sums.metric(asked("counts.a")).unwrap()
+    };
+    let database = || {
+        let asked_both = |asked: &headcount::Asked| match asked.metric().key_path() {
+            "counts.a" => Ok(21.into()),
+            other => Err(SourceError::failed(format!("asked for {other}"))),
+        };
+        Sources::new()
+            .data_source(DataSource::Database, asked_both)
+            .data_source(DataSource::System, asked_both)
+    };
+    let report = ping(sums(), database()).build().unwrap();
+    assert_eq!(value(&json(&report), "sums.both"), Some(&json!(42)));
+    let named = [
+        database().class("NumbersMetric", |_| Ok(7.into())),
+        database().key_path("sums.both", |_| Ok(7.into())),
+    ];
+    for sources in named {
+        let report = ping(sums(), sources).build().unwrap();
+        assert_eq!(value(&json(&report), "sums.both"), Some(&json!(7)));
+    }
+}
+
+#[test]
 fn sums_of_sums_add_up_whatever_the_order_of_their_key_paths() {
     // Each adds the next one, and one of its own; the other way round too.
     const LENGTH: usize = 300;

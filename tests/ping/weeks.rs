@@ -186,9 +186,23 @@ fn what_the_operator_chose_is_kept_in_the_store() {
     let refused = Ping::of(&reader).set_consent(&Consent::default()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ReadOnly);
     assert_eq!(Ping::of(&reader).generate().unwrap_err().kind(), ErrorKind::ReadOnly);
-    for url in
-        ["ftp://example.com", "example.com", "", "https://", "https://me:secret@example.com/", "https://a b"]
+    for url in ["https://localhost:8443/", "https://[::1]/", "http://[::1]:8080?a=b:c", "https://a.example/:"]
     {
+        open().ping().set_consent(&Consent::default().send_to(url)).unwrap();
+    }
+    for url in [
+        "ftp://example.com",
+        "example.com",
+        "",
+        "https://",
+        "https://me:secret@example.com/",
+        "https://a b",
+        "https://localhost:99999/",
+        "https://localhost:0",
+        "https://localhost:",
+        "https://localhost:x/",
+        "https://[::1]:65536",
+    ] {
         let consent = Consent::default().send_to(url);
         assert_eq!(open().ping().set_consent(&consent).unwrap_err().kind(), ErrorKind::Usage, "{url}");
     }

@@ -169,3 +169,26 @@ fn keys_and_types_of_every_form_are_walked() {
         assert!(reason == fault && message.contains(told), "{key}: {reason}: {message}");
     }
 }
+
+#[test]
+fn whole_numbers_that_are_no_seconds_make_a_window_fail_and_give_no_number() {
+    let Some(server) = Server::start() else { return };
+    let mut client = server.connect();
+    client
+        .batch_execute(
+            "CREATE TABLE notes (id serial PRIMARY KEY, seconds bigint, milliseconds bigint, days int);
+             INSERT INTO notes (seconds, milliseconds, days) SELECT 1794700000, 1794700000000, 20771 FROM generate_series(1, 1000);
+             INSERT INTO notes (seconds, milliseconds, days) VALUES (0, 0, 0), (NULL, NULL, NULL);",
+        )
+        .unwrap();
+    let columns = ["seconds", "milliseconds", "days"];
+    let options = columns.map(|column| format!("{{relation: notes, timestamp_column: {column}}}"));
+    let metrics: Vec<_> =
+        columns.iter().zip(&options).map(|(column, options)| (*column, "7d", options.as_str())).collect();
+    let report = ask(&metrics, server.source());
+    assert_eq!(report.number("seconds"), 1_000.0);
+    for (column, told) in [("milliseconds", "past the year 2200"), ("days", "before 1973")] {
+        let (reason, message) = report.failure(column);
+        assert!(reason == "invalid" && message.contains(told), "{column}: {reason}: {message}");
+    }
+}

@@ -2,11 +2,11 @@
 
 use headcount::{
     Answers, ColumnIs, Consent, DataCategory, DataSource, DatabaseMetric, DatabaseOperation, ErrorKind,
-    PingValue, SourceError, SourceFault, Sources,
+    PingValue, SourceError, SourceFault, Sources, Timestamp,
 };
 use serde_json::{Value, json};
 
-use crate::report::{Metric, build, store};
+use crate::report::{Metric, NOW, build, store};
 
 const METRICS: [Metric<'_>; 6] = [
     ("counts.all", "all", "{relation: issues}"),
@@ -96,22 +96,57 @@ fn answers_of_few_distinct_ones_are_suppressed_as_those_of_a_database_are() {
 }
 
 #[test]
+fn answers_of_another_day_are_refused() {
+    let store = store(&METRICS);
+    let take = |json: &str| store.ping().answers(Answers::from_json(json).unwrap()).map(|ping| build(&ping));
+    let of_days = r#"{"day": "2026-11-23", "answers": [{"key_path": "counts.authors", "value": 17}]}"#;
+    assert_eq!(take(of_days).unwrap().number("counts.authors"), 17.0);
+    let without = r#"{"answers": [{"key_path": "counts.all", "value": 3}]}"#;
+    assert_eq!(take(without).unwrap().number("counts.all"), 3.0);
+    for (json, told) in [
+        (of_days.replace("-23", "-22"), "the answers are of 2026-11-22, and today is 2026-11-23"),
+        (of_days.replace("-23", "-24"), "the answers are of 2026-11-24, and today is 2026-11-23"),
+        (of_days.replace(r#""day": "2026-11-23", "#, ""), "give the `day`"),
+    ] {
+        let error = take(&json).map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.to_string().contains(told), "{json}: {error}");
+    }
+}
+
+#[test]
+fn answers_that_wait_for_a_ping_of_another_day_are_about_other_days() {
+    let store = store(&METRICS);
+    let answers = Answers::new().value("counts.authors", 17).value("counts.all", 3);
+    let ping = store.ping().answers(answers).unwrap();
+    let earlier = ping.build_as_of(Timestamp::parse("2026-11-22").unwrap(), &mut |_, _, _| ()).unwrap();
+    let report = |key_path: &str| earlier.metrics.iter().find(|metric| metric.key_path == key_path).unwrap();
+    assert_eq!(report("counts.authors").reason, "invalid");
+    assert!(report("counts.authors").message.contains("is about 2026-11-14..2026-11-21"));
+    assert_eq!(report("counts.all").reason, "");
+}
+
+#[test]
 fn answers_read_from_json() {
     let read = Answers::from_json(
-        r#"{"answers": [{"key_path": "a", "value": 42, "standard_error": 0.5}, {"key_path": "b", "value": null},
+        r#"{"day": "2026-11-23", "answers": [{"key_path": "a", "value": 42, "standard_error": 0.5}, {"key_path": "b", "value": null},
             {"key_path": "c", "error": "slow", "fault": "timeout"}, {"key_path": "d", "error": "odd"}]}"#,
     );
     let meant = Answers::new()
         .estimate("a", 42, 0.5)
         .value("b", PingValue::Null)
         .failed("c", SourceError::new(SourceFault::Timeout, "slow"))
-        .failed("d", SourceError::failed("odd"));
+        .failed("d", SourceError::failed("odd"))
+        .asked_at(Timestamp::parse(NOW).unwrap());
     assert_eq!(read.unwrap(), meant);
     for (json, told) in [
         ("", "no JSON"),
         ("[]", "a list of `answers`"),
         (r#"{"answers": {}}"#, "a list of `answers`"),
         (r#"{"answers": [], "more": 1}"#, "nothing else"),
+        (r#"{"answers": [], "day": 20780}"#, "`day`"),
+        (r#"{"answers": [], "day": "2026-11-23T10:00:00Z"}"#, "`day`"),
+        (r#"{"answers": [], "day": "2026-11-31"}"#, "`day`"),
         (r#"{"answers": [7]}"#, "`answers[0]` is no object"),
         (r#"{"answers": [{"value": 7}]}"#, "no `key_path`"),
         (r#"{"answers": [{"key_path": "a"}]}"#, "either a `value` or an `error`"),

@@ -195,15 +195,47 @@ fn times_of_every_form_lie_in_their_days() {
     }
     let window = report.metrics["week"].window.unwrap();
     assert_eq!(window.to_string(), "2026-11-14..2026-11-21");
-    let julian = Database::new(
-        "CREATE TABLE notes (id INTEGER PRIMARY KEY, t); INSERT INTO notes (t) VALUES (julianday())",
-    );
-    let (reason, message) = {
-        let report = ask(&metrics[..1], julian.source());
-        let (reason, message) = report.failure("week");
-        (reason.to_owned(), message.to_owned())
-    };
-    assert!(reason == "invalid" && message.contains("holds no times"), "{message}");
+}
+
+#[test]
+fn times_of_forms_that_are_none_make_a_window_fail_and_give_no_number() {
+    let week = [("week", "7d", "{relation: notes, timestamp_column: t, where: {id: {gt: 0}}}")];
+    let seconds = "1794700000";
+    for (before, values, told) in [
+        ("0", "1794700000000", "past the year 2200"),
+        (seconds, "1794700000000", "past the year 2200"),
+        ("0", "20771", "before 1973"),
+        ("0", "20261115", "before 1973"),
+        ("'2026-11-15'", "1794700000.5", "not whole"),
+        ("'2026-11-15'", "julianday('2026-11-15')", "not whole"),
+        ("NULL", "'2461359.5'", "a text of another form"),
+        ("0", "'2026-11-15T10:00:00-0500'", "a text of another form"),
+        (seconds, "'2026-11-15T10:00:00-05'", "a text of another form"),
+        (seconds, "'2026-11-15 10:00:00 +0000 UTC'", "a text of another form"),
+        (seconds, "'2026-11-15T10:00:00+05:30 '", "a text of another form"),
+        (seconds, "'10:00:00'", "a text of another form"),
+        (seconds, "x'31'", "bytes"),
+    ] {
+        // The odd one stands in another batch than the first one, or in the same.
+        for rows in [1, 120_000] {
+            let database = Database::new(&format!(
+                "CREATE TABLE notes (id INTEGER PRIMARY KEY, t);
+                 WITH RECURSIVE rows(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM rows WHERE i < {rows})
+                 INSERT INTO notes (t) SELECT {before} FROM rows;
+                 INSERT INTO notes (t) VALUES ({values}); INSERT INTO notes (id, t) VALUES (-1, 'not asked about');"
+            ));
+            let report = ask(&week, database.source());
+            let (reason, message) = report.failure("week");
+            assert!(reason == "invalid" && message.contains(told), "{values}: {reason}: {message}");
+            assert!(message.contains("`t` of `notes`"), "{message}");
+            database
+                .connection
+                .execute("DELETE FROM notes WHERE t IS NOT ?1 AND id > ?2", (None::<i64>, rows))
+                .unwrap();
+            let of_window = if before == "0" || before == "NULL" { 0 } else { rows };
+            assert_eq!(ask(&week, database.source()).number("week"), f64::from(of_window), "{values}");
+        }
+    }
 }
 
 #[test]

@@ -140,6 +140,8 @@ fn what_cannot_be_used_is_said_before_anything_is_sent() {
         (uploader().token_from_file(file("t", "t")).to("http://192.0.2.1/"), ErrorKind::Usage, "use https"),
         (uploader().to("https://127.0.0.1:1/").ca_file("/no/such.pem"), ErrorKind::Io, "/no/such.pem"),
         (uploader().to("https://127.0.0.1:1/").ca_file(&no_pem), ErrorKind::Usage, "no.pem"),
+        (uploader().to("http://127.0.0.1:1/").ca_file("/no/such.pem"), ErrorKind::Usage, "/no/such.pem"),
+        (uploader().to("https://localhost:99999/"), ErrorKind::Usage, "its port is none"),
         (Uploader::new().proxy("socks5://me:secret@127.0.0.1:1"), ErrorKind::Usage, "the proxy"),
         (Uploader::new().proxy("http://me:sec ret@x"), ErrorKind::Usage, "the proxy"),
     ] {

@@ -164,7 +164,9 @@ fn consent_is_asked_before_each_connection() {
 #[test]
 fn the_environment_forbids_whatever_the_consent_says() {
     let (listener, url) = quiet();
-    for (name, value) in [("DO_NOT_TRACK", "1"), ("HEADCOUNT_TELEMETRY", "off")] {
+    for (name, value) in
+        [("DO_NOT_TRACK", "1"), ("HEADCOUNT_TELEMETRY", "off"), ("HEADCOUNT_TELEMETRY", "disabled")]
+    {
         let place = Place::new(1, &url);
         let own = place.variables();
         let mut variables: Vec<(&str, &str)> =

@@ -96,7 +96,7 @@ Example:
 
 pub(super) const PING_RUN_HELP: &str = "\
 A ping is due once a week, at a minute that follows from the installation's uuid. Call this as often as you like, from as many \
-machines as share the store: each week's ping is made once. One that was missed is made at the next call. Exits with 0 also when \
+processes as share the store: each week's ping is made once. One that was missed is made at the next call. Exits with 0 also when \
 nothing is due.
 
 Examples:
@@ -105,8 +105,8 @@ Examples:
 
 pub(super) const PING_QUESTIONS_HELP: &str = "\
 For a program that asks with the connections it has: the questions as JSON, and the answers back in a file, \
-{\"answers\": [{\"key_path\": \"counts.issues\", \"value\": 42}]}, or an \"error\" instead of a value. Ranges are of whole days, so \
-answers serve on the day of the questions.
+{\"day\": \"2026-11-23\", \"answers\": [{\"key_path\": \"counts.issues\", \"value\": 42}]}, or an \"error\" instead of a value. Ranges are \
+of whole days, so answers serve on the `day` of the questions, and are refused on another.
 
 Examples:
   {program} ping questions --json > questions.json

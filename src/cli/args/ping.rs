@@ -189,7 +189,7 @@ pub(in crate::cli) struct PingShowArgs {
     /// The week, as 2026-W47 [default: the last one]
     #[arg(value_name = "WEEK", value_parser = parse_week)]
     pub(in crate::cli) week: Option<IsoWeek>,
-    /// Show what became of each metric instead: those without a value first, then the slowest
+    /// Show what became of each metric instead: those without a value first, then the slowest, then what events count
     #[arg(long)]
     pub(in crate::cli) metrics: bool,
 }

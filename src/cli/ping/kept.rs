@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::make::KeptDocument;
-use super::metrics::{ChangeDocument, MetricDocument, changes, difference, documents, embedded, table};
+use super::metrics::{
+    ChangeDocument, MetricDocument, changes, difference, documents, embedded, milliseconds, table,
+};
 use crate::cli::args::{PingDiffArgs, PingForgetArgs, PingShowArgs};
 use crate::cli::output::{Failure, Form, Output};
 use crate::cli::table::{Align, Table};
@@ -33,6 +35,8 @@ struct Shown<'a> {
     #[serde(flatten)]
     kept: KeptDocument,
     document: Json,
+    /// What events count, together.
+    events_ms: Option<f64>,
     metrics: Vec<MetricDocument<'a>>,
     response: Option<&'a str>,
 }
@@ -109,11 +113,13 @@ pub(super) fn show(args: &PingShowArgs, context: &Context, output: &mut Output<'
         Form::Json => output.document(&Shown {
             kept: KeptDocument::of(&ping)?,
             document: embedded(&ping.document)?,
+            events_ms: ping.events_duration()?.map(milliseconds),
             metrics: documents(&metrics),
             response: ping.delivery.response.as_deref(),
         }),
         Form::Text if args.metrics => {
-            output.table(&table(&metrics, context.moment(Some(ping.recorded_at))), "");
+            let moment = context.moment(Some(ping.recorded_at));
+            output.table(&table(&metrics, ping.events_duration()?, moment), "");
         }
         Form::Text => {
             output.text(&ping.document);

@@ -23,7 +23,8 @@ pub(in crate::cli) struct MetricDocument<'a> {
     reason: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     message: &'a str,
-    duration_ms: f64,
+    /// Nothing for what is read with others.
+    duration_ms: Option<f64>,
     standard_error: f64,
     window: Option<WindowDocument>,
     #[serde(serialize_with = "maybe_instant")]
@@ -65,7 +66,7 @@ impl<'a> MetricDocument<'a> {
             outcome: metric.outcome.as_str(),
             reason: &metric.reason,
             message: &metric.message,
-            duration_ms: milliseconds(metric.duration),
+            duration_ms: metric.duration.map(milliseconds),
             standard_error: metric.standard_error,
             window: metric.window.map(|window| WindowDocument { from: window.from(), to: window.to() }),
             since: metric.since,
@@ -151,8 +152,8 @@ fn note(
     output.note(format_args!("{count}:\n{}{more}", rows.trim_end()));
 }
 
-/// Every metric: those without a value first, then the slowest.
-pub(super) fn table(metrics: &[MetricReport], moment: Moment) -> Table {
+/// Every metric: those without a value first, then the slowest, then those of events, which took their time together.
+pub(super) fn table(metrics: &[MetricReport], of_events: Option<Duration>, moment: Moment) -> Table {
     let mut sorted: Vec<&MetricReport> = metrics.iter().collect();
     let has_value = |metric: &MetricReport| metric.outcome == MetricOutcome::Value;
     sorted.sort_by(|a, b| {
@@ -166,10 +167,18 @@ pub(super) fn table(metrics: &[MetricReport], moment: Moment) -> Table {
             (MetricOutcome::Value, true) => part(metric, moment),
             _ => metric.message.clone(),
         };
-        let duration = text::fixed(milliseconds(metric.duration), 2);
+        let duration = metric.duration.map(took).unwrap_or_default();
         table.row([text::name(&metric.key_path), metric.outcome.as_str().to_owned(), duration, words]);
     }
+    if let Some(together) = of_events {
+        let words = "what events count, read together".to_owned();
+        table.row(["events".to_owned(), String::new(), took(together), words]);
+    }
     table
+}
+
+fn took(duration: Duration) -> String {
+    text::fixed(milliseconds(duration), 2)
 }
 
 /// What differs, one value a row.

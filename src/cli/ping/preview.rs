@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::metrics::{
-    ChangeDocument, MetricDocument, changes, difference, documents, embedded, note_missing,
+    ChangeDocument, MetricDocument, changes, difference, documents, embedded, milliseconds, note_missing,
 };
 use crate::cli::Context;
 use crate::cli::answer::instant;
@@ -20,6 +20,8 @@ struct Document<'a> {
     recorded_at: Timestamp,
     partial: bool,
     document: Json,
+    /// What events count, together.
+    events_ms: Option<f64>,
     metrics: Vec<MetricDocument<'a>>,
     /// What differs from the last one that is kept.
     since_last: Option<Since<'a>>,
@@ -50,6 +52,7 @@ pub(super) fn run(args: &PingPreviewArgs, context: &Context, output: &mut Output
             recorded_at: report.recorded_at,
             partial: report.is_partial,
             document: embedded(&report.document)?,
+            events_ms: report.events_duration.map(milliseconds),
             metrics: documents(&report.metrics),
             since_last: since_last
                 .as_ref()

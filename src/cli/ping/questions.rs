@@ -9,13 +9,18 @@ use crate::cli::{Context, text, window};
 
 #[derive(Serialize)]
 struct Document {
+    /// On which the answers serve.
+    day: String,
     questions: Vec<Question>,
 }
 
 pub(super) fn run(context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     let questions = super::reading(context)?.questions()?;
     match output.form() {
-        Form::Json => output.document(&Document { questions }),
+        Form::Json => {
+            let day = context.now().to_string().chars().take("2026-11-23".len()).collect();
+            output.document(&Document { day, questions });
+        }
         Form::Text if questions.is_empty() => output.line("no metric asks a database"),
         Form::Text => {
             let mut table =

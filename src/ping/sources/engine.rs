@@ -78,8 +78,21 @@ pub(crate) trait Engine {
     /// What makes two texts of the column the same.
     fn folding(&mut self, relation: &Relation, column: &Column, limit: Duration) -> Result<Folding, Halt>;
 
-    /// Whether texts of the column can be read as times.
-    fn check_times(&mut self, relation: &Relation, column: &Column, limit: Duration) -> Result<(), Halt>;
+    /// Writes what is wrong with a value of the column as a time: a text, and NULL where nothing is. Writes nothing and says so where no
+    /// value could be wrong.
+    fn write_fault_of_time(&self, statement: &mut Statement, column: &Column) -> bool;
+}
+
+/// Writes what is wrong with a whole number as seconds since 1970. Nothing was recorded before 1973, and nothing is recorded past 2200;
+/// 0 is what many columns have where no time is.
+pub(crate) fn write_fault_of_seconds(statement: &mut Statement, column: &Column) {
+    statement.sql("CASE WHEN ").name(&column.name);
+    statement
+        .sql(" > 7258118400 THEN 'a number of seconds past the year 2200, as milliseconds would be' WHEN ");
+    statement.name(&column.name);
+    statement.sql(
+        " BETWEEN 1 AND 99999999 THEN 'a number of seconds before 1973, as days or minutes would be' END",
+    );
 }
 
 /// What makes two texts of a column the same.

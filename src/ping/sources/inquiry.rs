@@ -71,7 +71,31 @@ impl Inquiry {
         let mut statement = Statement::new("SELECT ");
         engine.write_selected(&mut statement, self.operation, self.column.as_ref())?;
         statement.sql(" FROM ");
-        self.relation.write(&mut statement);
+        self.write_rows(engine, &mut statement, span);
+        if let Some((column, range)) = &self.during {
+            statement.sql(" AND (");
+            engine.write_range(&mut statement, column, *range)?;
+            statement.sql(")");
+        }
+        Ok(statement)
+    }
+
+    /// Asks what is wrong with a time of the piece, if its column may hold what is none.
+    pub(crate) fn fault_of_time(&self, engine: &dyn Engine, span: &Span<'_>) -> Option<(&Column, Statement)> {
+        let (column, _) = self.during.as_ref()?;
+        let mut statement = Statement::new("SELECT fault FROM (SELECT ");
+        if !engine.write_fault_of_time(&mut statement, column) {
+            return None;
+        }
+        statement.sql(" AS fault FROM ");
+        self.write_rows(engine, &mut statement, span);
+        statement.sql(") AS seen WHERE fault IS NOT NULL LIMIT 1");
+        Some((column, statement))
+    }
+
+    /// Writes the relation, and which of its rows of a piece are asked about at any time.
+    fn write_rows(&self, engine: &dyn Engine, statement: &mut Statement, span: &Span<'_>) {
+        self.relation.write(statement);
         statement.sql(" WHERE ");
         match *span {
             Span::Keyless => {
@@ -79,10 +103,10 @@ impl Inquiry {
             }
             Span::Keys { after, up_to } => {
                 statement.name(&self.key.name).sql(" IS NOT NULL");
-                self.write_after(engine, &mut statement, after);
+                self.write_after(engine, statement, after);
                 if let Some(up_to) = up_to {
                     statement.sql(" AND ").name(&self.key.name).sql(" <= ");
-                    engine.write_value(&mut statement, &self.key, up_to.clone());
+                    engine.write_value(statement, &self.key, up_to.clone());
                 }
             }
         }
@@ -91,14 +115,8 @@ impl Inquiry {
         }
         for (column, comparison) in &self.conditions {
             statement.sql(" AND ").name(&column.name);
-            write_comparison(engine, &mut statement, column, comparison);
+            write_comparison(engine, statement, column, comparison);
         }
-        if let Some((column, range)) = &self.during {
-            statement.sql(" AND (");
-            engine.write_range(&mut statement, column, *range)?;
-            statement.sql(")");
-        }
-        Ok(statement)
     }
 
     fn write_after(&self, engine: &dyn Engine, statement: &mut Statement, after: Option<&Cell>) {

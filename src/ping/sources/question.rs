@@ -14,9 +14,13 @@ use crate::ping::source::{Asked, SourceError, SourceFault};
 use crate::ping::sources::database::{Condition, DatabaseMetric};
 use crate::ping::value::PingValue;
 use crate::time::range::TimeRange;
+use crate::time::timestamp::Timestamp;
 
 /// The longest text that answers are read from, in bytes.
 const MAX_ANSWERS_BYTES: usize = 16 << 20;
+const DAY_SECONDS: i64 = 86_400;
+/// Letters of a day, as `2026-11-23`.
+const DAY_LETTERS: usize = 10;
 
 /// What a metric asks of the program's database, for a program that asks through its own connections.
 ///
@@ -108,7 +112,22 @@ fn condition(condition: &Condition) -> Value {
 /// # let _ = answers;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Answers(BTreeMap<String, Told>);
+pub struct Answers {
+    told: BTreeMap<String, Told>,
+    day: Day,
+}
+
+/// The day on which the questions were asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+enum Day {
+    /// That on which a ping takes the answers.
+    #[default]
+    Running,
+    /// That with this number since 1970.
+    Of(i64),
+    /// A file does not say it.
+    Untold,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 struct Told {
@@ -137,19 +156,29 @@ impl Answers {
         value: impl Into<PingValue>,
         standard_error: f64,
     ) -> Self {
-        self.0.insert(key_path.into(), Told { value: Ok(value.into()), standard_error });
+        self.told.insert(key_path.into(), Told { value: Ok(value.into()), standard_error });
         self
     }
 
     /// Why the metric at this key path has no value.
     #[must_use]
     pub fn failed(mut self, key_path: impl Into<String>, error: SourceError) -> Self {
-        self.0.insert(key_path.into(), Told { value: Err(error), standard_error: 0.0 });
+        self.told.insert(key_path.into(), Told { value: Err(error), standard_error: 0.0 });
         self
     }
 
-    /// Reads `{"answers": [{"key_path": "counts.users", "value": 17}, {"key_path": "counts.issues", "error": "..", "fault": "missing"}]}`.
+    /// Says that the questions were asked at this instant: pings of another day of UTC refuse the answers. Without it, it is the day on
+    /// which a ping takes them.
+    #[must_use]
+    pub fn asked_at(mut self, instant: Timestamp) -> Self {
+        self.day = Day::Of(day_of(instant));
+        self
+    }
+
+    /// Reads `{"day": "2026-11-23", "answers": [{"key_path": "counts.users", "value": 17}, {"key_path": "counts.issues", "error": "..",
+    /// "fault": "missing"}]}`.
     ///
+    /// `day` is that of the questions, as `headcount ping questions --json` has it; only answers that are about no days go without it.
     /// A value may have a `standard_error`; `fault` is one of `unavailable`, `timeout`, `unreachable`, `locked`, `missing`, `invalid`,
     /// `deprecated`, `imprecise` and `failed`, which it is without one.
     ///
@@ -162,13 +191,26 @@ impl Answers {
         }
         let document: Value =
             serde_json::from_str(json).map_err(|error| usage(format!("the answers are no JSON: {error}")))?;
-        let answers = match &document {
-            Value::Object(object) if object.len() == 1 => object.get("answers").and_then(Value::as_array),
-            _ => None,
-        };
+        let known = |object: &&Map<String, Value>| object.keys().all(|key| key == "answers" || key == "day");
+        let object = document.as_object().filter(known);
+        let answers = object.and_then(|object| object.get("answers")).and_then(Value::as_array);
         let answers = answers.ok_or_else(|| {
-            usage("the answers must be an object with a list of `answers`, and nothing else".to_owned())
+            usage(
+                "the answers must be an object with a list of `answers` and their `day`, and nothing else"
+                    .to_owned(),
+            )
         })?;
+        let day =
+            match object.and_then(|object| object.get("day")) {
+                None => Day::Untold,
+                Some(day) => {
+                    let day = day.as_str().filter(|day| day.len() == DAY_LETTERS);
+                    let day = day.and_then(|day| Timestamp::parse(day).ok()).map(day_of);
+                    Day::Of(day.ok_or_else(|| {
+                        usage("the `day` of the answers must be one as 2026-11-23".to_owned())
+                    })?)
+                }
+            };
         let mut read = BTreeMap::new();
         for (at, answer) in answers.iter().enumerate() {
             let (key_path, told) =
@@ -178,7 +220,7 @@ impl Answers {
             }
             read.insert(key_path, told);
         }
-        Ok(Self(read))
+        Ok(Self { told: read, day })
     }
 }
 
@@ -244,21 +286,43 @@ impl Ping {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownMetric`] for an answer of no active metric; [`ErrorKind::Definitions`] when there are none; the errors of
-    /// reading the store.
+    /// [`ErrorKind::UnknownMetric`] for an answer of no active metric; [`ErrorKind::Usage`] for answers of another day, and for one about
+    /// days in a file that does not say its day; [`ErrorKind::Definitions`] when there are none; the errors of reading the store.
     pub fn answers(mut self, answers: Answers) -> Result<Self, Error> {
         let definitions = self.reader.definitions()?;
-        for (key_path, told) in answers.0 {
+        let now = self.reader.clock_now();
+        if let Day::Of(day) = answers.day
+            && day != day_of(now)
+        {
+            let asked = Timestamp::from_unix_seconds(day.saturating_mul(DAY_SECONDS));
+            let what = format!("the answers are of {}, and today is {}; ask again", date(asked), date(now));
+            return Err(usage(what));
+        }
+        for (key_path, told) in answers.told {
             let is_active = |metric: &&MetricDefinition| metric.status() != MetricStatus::Removed;
-            if definitions.find_metric(&key_path).filter(is_active).is_none() {
+            let Some(metric) = definitions.find_metric(&key_path).filter(is_active) else {
                 let near = hint(&key_path, definitions.metrics().map(MetricDefinition::key_path));
                 let what = format!("an answer is for `{key_path}`, which is no active metric{near}");
                 return Err(Error::new(ErrorKind::UnknownMetric, what));
+            };
+            let of_days = |declared: DatabaseMetric| declared.range(metric.time_frame(), now).ok().flatten();
+            let meant = DatabaseMetric::declared(metric).ok().flatten().and_then(of_days);
+            if answers.day == Day::Untold && meant.is_some() {
+                return Err(usage(format!(
+                    "the answer for `{key_path}` is about days that depend on when it was asked; give the `day` of the questions beside `answers`"
+                )));
             }
             self.sources = self.sources.key_path(key_path, move |asked: &Asked| {
                 if let Ok(Some(declared)) = DatabaseMetric::declared(asked.metric()) {
                     // Who answered knows what to make of a declaration without its days.
-                    let _ = declared.tell(asked);
+                    if let (Ok(Some(range)), Some(meant)) = (declared.tell(asked), meant)
+                        && range != meant
+                    {
+                        return Err(SourceError::new(
+                            SourceFault::Invalid,
+                            format!("its answer is about {meant}, and this ping is about {range}; ask again"),
+                        ));
+                    }
                 }
                 asked.estimated(told.standard_error);
                 told.value.clone()
@@ -266,6 +330,14 @@ impl Ping {
         }
         Ok(self)
     }
+}
+
+fn day_of(at: Timestamp) -> i64 {
+    at.unix_seconds().div_euclid(DAY_SECONDS)
+}
+
+fn date(at: Timestamp) -> String {
+    at.to_string().chars().take(DAY_LETTERS).collect()
 }
 
 fn usage(what: String) -> Error {

@@ -11,8 +11,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, params_from_iter};
 
 use crate::ping::source::{Asked, MetricSource, SourceError, SourceFault};
 use crate::ping::sources::catalogue::{Column, Kind, MAX_NAMES, Relation, no_relation};
-use crate::ping::sources::database::{DatabaseMetric, DatabaseOperation, invalid};
-use crate::ping::sources::engine::{Engine, Folding, Halt, TakeRow};
+use crate::ping::sources::database::{DatabaseMetric, DatabaseOperation};
+use crate::ping::sources::engine::{Engine, Folding, Halt, TakeRow, write_fault_of_seconds};
 use crate::ping::sources::statement::{Cell, CellRef, Statement, TypeName};
 use crate::ping::sources::walk;
 use crate::ping::value::PingValue;
@@ -316,33 +316,18 @@ impl Engine for Sqlite {
         Ok(folding)
     }
 
-    /// Looks at one value: a table whose times are of another kind would else have none in any range.
-    fn check_times(&mut self, relation: &Relation, column: &Column, limit: Duration) -> Result<(), Halt> {
-        let mut select = Statement::new("SELECT typeof(");
-        select
-            .name(&column.name)
-            .sql(") = 'integer' AND ")
-            .name(&column.name)
-            // Milliseconds are no seconds.
-            .sql(" BETWEEN -100000000000 AND 100000000000 OR typeof(")
-            .name(&column.name)
-            .sql(") = 'text' AND unixepoch(");
-        select.name(&column.name).sql(") IS NOT NULL FROM ");
-        relation.write(&mut select);
-        select.sql(" WHERE ").name(&column.name).sql(" IS NOT NULL LIMIT 1");
-        let mut is_time = true;
-        self.rows(&select, limit, &mut |row| {
-            is_time = matches!(row, [CellRef::Integer(1)]);
-            Ok(())
-        })?;
-        if is_time {
-            return Ok(());
-        }
-        Err(Halt::Fault(invalid(format!(
-            "`{}` of `{}` holds no times; texts as 2026-11-22T10:00:00Z and whole seconds since 1970 are some",
-            column.name,
-            relation.name()
-        ))))
+    /// A text must be written so that [`Self::write_range`] compares it rightly, and SQLite must read it too: `unixepoch` alone takes
+    /// numbers and times of no day, and offsets of no other form than `+05:30`.
+    fn write_fault_of_time(&self, statement: &mut Statement, column: &Column) -> bool {
+        let name = column.name.as_str();
+        statement.sql("CASE typeof(").name(name).sql(") WHEN 'null' THEN NULL WHEN 'integer' THEN ");
+        write_fault_of_seconds(statement, column);
+        statement.sql(" WHEN 'text' THEN CASE WHEN ").name(name);
+        statement.sql(" GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' AND substr(").name(name);
+        statement.sql(", -1) GLOB '[0-9Zz]' AND unixepoch(").name(name);
+        statement.sql(") IS NOT NULL THEN NULL ELSE 'a text of another form' END");
+        statement.sql(" WHEN 'real' THEN 'a number that is not whole' ELSE 'bytes' END");
+        true
     }
 }
 

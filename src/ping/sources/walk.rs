@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::ping::source::{Asked, SourceError, SourceFault};
-use crate::ping::sources::database::{DatabaseMetric, DatabaseOperation};
+use crate::ping::sources::database::{DatabaseMetric, DatabaseOperation, invalid};
 use crate::ping::sources::engine::{Engine, Folding, Halt};
 use crate::ping::sources::inquiry::{Inquiry, Span};
 use crate::ping::sources::statement::{Cell, CellRef};
@@ -73,9 +73,6 @@ fn prepare(
 ) -> Result<(Inquiry, Folding), Halt> {
     let relation = engine.relation(&metric.relation, limits.of_query()?)?;
     let inquiry = Inquiry::new(metric, relation, range)?;
-    if let Some((column, _)) = &inquiry.during {
-        engine.check_times(&inquiry.relation, column, limits.of_query()?)?;
-    }
     let folding = match (&inquiry.column, metric.operation) {
         (Some(column), DatabaseOperation::DistinctCount) => {
             engine.folding(&inquiry.relation, column, limits.of_query()?)?
@@ -200,7 +197,27 @@ impl Walk<'_> {
     fn gather(&mut self, engine: &mut dyn Engine, span: &Span<'_>) -> Result<(), Halt> {
         let statement = self.inquiry.batch(engine, span)?;
         let totals = &mut self.totals;
-        engine.rows(&statement, self.limits.of_query()?, &mut |row| totals.take(row))
+        engine.rows(&statement, self.limits.of_query()?, &mut |row| totals.take(row))?;
+        self.check_times(engine, span)
+    }
+
+    /// Rows whose times are not of a form that the range was compared with would be left out of it unseen.
+    fn check_times(&self, engine: &mut dyn Engine, span: &Span<'_>) -> Result<(), Halt> {
+        let Some((column, statement)) = self.inquiry.fault_of_time(engine, span) else { return Ok(()) };
+        let mut fault = None;
+        engine.rows(&statement, self.limits.of_query()?, &mut |row| {
+            if let [CellRef::Text(what)] = row {
+                fault = Some(String::from_utf8_lossy(what).into_owned());
+            }
+            Ok(())
+        })?;
+        fault.map_or(Ok(()), |what| {
+            Err(Halt::Fault(invalid(format!(
+                "`{}` of `{}` holds {what}; texts as 2026-11-22T10:00:00Z and whole seconds since 1970 are times",
+                column.name,
+                self.limits.relation
+            ))))
+        })
     }
 
     fn keep_pace(&mut self, took: Duration) {

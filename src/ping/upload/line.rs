@@ -7,6 +7,7 @@ use ureq::tls::{TlsConfig, TlsProvider};
 use ureq::{Agent, Timeout};
 
 use crate::error::{Error, ErrorKind, plain};
+use crate::ping::has_port;
 use crate::ping::upload::fate::{Reply, SendFailure, SendFault, Setup};
 use crate::ping::upload::trust;
 use crate::ping::upload::{Token, Uploader};
@@ -54,6 +55,11 @@ impl Uploader {
         let mut tls = TlsConfig::builder().provider(TlsProvider::Rustls);
         if is_tls || is_proxy_tls {
             tls = tls.root_certs(trust::roots(self.ca_file.as_deref())?);
+        } else if let Some(file) = &self.ca_file {
+            return Err(usage(format!(
+                "{}: nobody is asked for a certificate over http; use https, or name no CA file",
+                file.display()
+            )));
         }
         let setup = Setup {
             url: if self.url.is_some() {
@@ -203,6 +209,9 @@ fn destination(url: &str) -> Result<Destination, Error> {
             "{}: a name or password in a URL shows in logs; use a token",
             authority.host()
         )));
+    }
+    if !has_port(authority.as_str()) {
+        return Err(usage(format!("{authority}: its port is none; ports are 1 to 65535")));
     }
     let is_tls = match uri.scheme_str() {
         Some("https") => true,

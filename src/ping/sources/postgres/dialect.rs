@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ping::source::SourceError;
 use crate::ping::sources::catalogue::{Column, Kind, MAX_NAMES, Relation, no_relation};
 use crate::ping::sources::database::{DatabaseOperation, invalid};
-use crate::ping::sources::engine::{Engine, Folding, Halt, TakeRow};
+use crate::ping::sources::engine::{Engine, Folding, Halt, TakeRow, write_fault_of_seconds};
 use crate::ping::sources::postgres::link::Link;
 use crate::ping::sources::statement::{Cell, CellRef, Statement, TypeName};
 use crate::time::range::TimeRange;
@@ -156,8 +156,12 @@ impl Engine for Postgres<'_> {
         Ok(Folding::Bytes)
     }
 
-    fn check_times(&mut self, _: &Relation, _: &Column, _: Duration) -> Result<(), Halt> {
-        Ok(())
+    fn write_fault_of_time(&self, statement: &mut Statement, column: &Column) -> bool {
+        let is_number = column.kind == Kind::Integer;
+        if is_number {
+            write_fault_of_seconds(statement, column);
+        }
+        is_number
     }
 }
 
