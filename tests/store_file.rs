@@ -102,7 +102,7 @@ fn what_is_no_store_is_refused_by_name_and_left_as_it_is() {
         ("text.db", ErrorKind::StoreDamaged, "not a headcount store"),
         ("folder.db", ErrorKind::StoreDamaged, "this is a folder"),
         ("foreign.db", ErrorKind::StoreDamaged, "another program"),
-        ("newer.db", ErrorKind::StoreNewer, "version 3"),
+        ("newer.db", ErrorKind::StoreNewer, "version 4"),
     ] {
         let before = std::fs::read(path(name)).ok();
         let writing = Store::builder(path(name)).definitions(definitions()).open().unwrap_err();
