@@ -58,19 +58,24 @@ redis.call('HSET', KEYS[2], KEYS[1], 'fields')
 if ARGV[1] ~= '0' then redis.call('EXPIREAT', KEYS[1], ARGV[1]) end
 return 0";
 
-/// `KEYS`: key, mark, a place beside. `ARGV`: the sketch, when it ends, whether to overwrite, what the mark says of it.
+/// `KEYS`: key, mark, a place beside. `ARGV`: the sketch, when it ends, whether to overwrite, what the mark says of it. A sketch that is as
+/// it was left (but for the number that Redis keeps in it) is replaced; one that others have added to is united.
 const BRING_SKETCH: &str = "
+local function digest(string) return redis.sha1hex(string.sub(string, 1, 8) .. string.sub(string, 17)) end
 local there = redis.call('EXISTS', KEYS[1]) == 1
 if there and ARGV[3] == '1' then redis.call('DEL', KEYS[1]) there = false end
-if there and not redis.call('HGET', KEYS[2], KEYS[1]) then return 2 end
-if there then
+local was = redis.call('HGET', KEYS[2], KEYS[1])
+if there and not was then return 2 end
+local left = '-'
+if there and string.match(was, '%S+$') ~= digest(redis.call('GET', KEYS[1])) then
   redis.call('SET', KEYS[3], ARGV[1])
   redis.call('PFMERGE', KEYS[1], KEYS[3])
   redis.call('DEL', KEYS[3])
 else
   redis.call('SET', KEYS[1], ARGV[1])
+  left = digest(ARGV[1])
 end
-redis.call('HSET', KEYS[2], KEYS[1], ARGV[4])
+redis.call('HSET', KEYS[2], KEYS[1], ARGV[4] .. ' ' .. left)
 if ARGV[2] ~= '0' then redis.call('EXPIREAT', KEYS[1], ARGV[2]) end
 return 0";
 
@@ -282,7 +287,7 @@ impl Bringer {
         match &held.amount {
             Amount::Count(count) => self.was(&held.key) != count.to_string(),
             Amount::Sum(sum) => self.was(&held.key) != sum.to_string(),
-            Amount::Unique(sketch) => self.was(&held.key) != mark_of(sketch),
+            Amount::Unique(sketch) => !self.was(&held.key).starts_with(&mark_of(sketch)),
             Amount::PerValue(values) => {
                 values.iter().any(|(value, count)| self.was(&field(&held.key, value)) != count.to_string())
             }
@@ -391,7 +396,8 @@ pub(super) fn entries(held: &Held) -> BTreeMap<String, String> {
     match &held.amount {
         Amount::Count(count) => [(key.clone(), count.to_string())].into(),
         Amount::Sum(sum) => [(key.clone(), sum.to_string())].into(),
-        Amount::Unique(sketch) => [(key.clone(), mark_of(sketch))].into(),
+        // Nobody knows what becomes of it until the first export: it is united.
+        Amount::Unique(sketch) => [(key.clone(), format!("{} -", mark_of(sketch)))].into(),
         Amount::PerValue(values) => {
             let fields = values.iter().map(|(value, count)| (field(key, value), count.to_string()));
             fields.chain([(key.clone(), "fields".to_owned())]).collect()

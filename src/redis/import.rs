@@ -52,9 +52,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[must_use = "it imports nothing until it is given a server or a file"]
 pub struct RedisImport {
     names: RedisNames,
-    until: Option<Timestamp>,
+    until: Option<Until>,
     pause: Duration,
     database: u64,
+}
+
+/// Until when Redis counted.
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    Now,
+    At(Timestamp),
 }
 
 /// What an import has found and taken.
@@ -103,14 +110,14 @@ impl RedisImport {
 
     /// Until when Redis counted: a full hour of UTC.
     pub fn until(mut self, instant: Timestamp) -> Self {
-        self.until = Some(instant);
+        self.until = Some(Until::At(instant));
         self
     }
 
     /// Redis counts until now: what the store has counted itself is in there too.
-    pub fn until_now(self, store: &Store) -> Self {
-        let hour = Hour::of(store.now()).start().plus_seconds(SECONDS_PER_HOUR);
-        self.until(hour)
+    pub fn until_now(mut self) -> Self {
+        self.until = Some(Until::Now);
+        self
     }
 
     /// Asks for so many keys a second at the most; 20,000 unless it is said otherwise.
@@ -163,7 +170,22 @@ impl RedisImport {
         let (rules, _) = store.rules();
         let found = keys::find(&mut server, &collecting.places, rules, self.pause, told)?;
         collecting.take_found(&found)?;
-        keys::read(&mut server, &found.known, self.pause, &mut |place, raw| collecting.take(place, &raw))?;
+        let mut read = 0;
+        keys::read(&mut server, &found.known, self.pause, &mut |place, raw| {
+            read += 1;
+            collecting.take(place, &raw)
+        })?;
+        if read < found.known.len() {
+            return Err(Error::new(
+                ErrorKind::Redis,
+                format!(
+                    "{} of the {} keys that were found in {} were gone when they were to be read: it was emptied or started again, or they ended just now; nothing was imported, import again",
+                    found.known.len() - read,
+                    found.known.len(),
+                    server.address()
+                ),
+            ));
+        }
         collecting.imported.reconnections = server.connections - 1;
         collecting.finish()
     }
@@ -190,23 +212,26 @@ struct Collecting<'a> {
 impl<'a> Collecting<'a> {
     fn begin(import: &RedisImport, store: &'a Store) -> Result<Self, Error> {
         let now = store.now();
-        if let Some(until) = import.until {
-            let last = Hour::of(now).start().plus_seconds(SECONDS_PER_HOUR);
-            if until.unix_seconds() % SECONDS_PER_HOUR != 0 || until > last {
+        let until = match import.until {
+            None => None,
+            Some(Until::Now) => Some(Hour::of(now).start().plus_seconds(SECONDS_PER_HOUR)),
+            // What is still to come would be taken off again at each import.
+            Some(Until::At(until)) if until.unix_seconds() % SECONDS_PER_HOUR != 0 || until > now => {
                 return Err(Error::new(
                     ErrorKind::Usage,
                     format!(
-                        "Redis cannot have counted until {until}; name a full hour, {last} at the latest"
+                        "Redis cannot have counted until {until}; name a full hour that has come, or now"
                     ),
                 ));
             }
-        }
+            Some(Until::At(until)) => Some(until),
+        };
         let definitions = store.reader().definitions()?;
         let names = import.names.clone().of(&definitions);
         let uuid = store.ping().uuid()?;
         Ok(Self {
             store,
-            until: import.until,
+            until,
             now,
             places: Places::of(&names, store.rules().0),
             marks: Marks::of(&uuid),

@@ -306,3 +306,27 @@ fn a_mirror_sees_within_a_minute_that_its_redis_was_emptied() {
     });
     assert_eq!(RedisVerify::new().server(store.reader(), &url).unwrap().differences, Vec::new());
 }
+
+#[test]
+fn an_import_whose_redis_comes_back_empty_imports_nothing() {
+    let Some(mut redis) = Redis::start() else { return };
+    for event in 0..EVENTS {
+        for week in 10..52 {
+            redis.ok(&["SET", &format!("{{event_counters}}_e{event}-2024-{week}"), "3"]);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = builder(&folder.path().join("usage.db")).for_imports().open().unwrap();
+    let url = redis.url();
+    let imported = std::thread::scope(|scope| {
+        // Eight steps of a scan, then nine pages of values, with half a second between them.
+        let import =
+            scope.spawn(|| RedisImport::new().keys_per_second(1_000).from_server(&store, &url, &mut |_| {}));
+        std::thread::sleep(Duration::from_millis(4_500));
+        redis.ok(&["FLUSHALL"]);
+        import.join().unwrap()
+    });
+    let error = imported.unwrap_err();
+    assert!(error.to_string().contains("were gone when they were to be read"), "{error}");
+    assert_eq!(store.value(&Query::total("e1")).unwrap_err().kind(), headcount::ErrorKind::NotRecorded);
+}

@@ -112,14 +112,16 @@ fn what_both_have_counted_counts_once() {
     assert_eq!(refused.kind(), ErrorKind::Usage);
     assert!(refused.to_string().contains("until when"), "{refused}");
     assert_eq!(seam.week()[0], 15, "nothing was imported");
-    import(&seam, &redis, &RedisImport::new().until_now(&seam.store)).unwrap();
+    import(&seam, &redis, &RedisImport::new().until_now()).unwrap();
     assert_eq!(seam.week(), [25; 4]);
     assert_eq!(seam.count(Query::total("opened")), 25);
     // Redis ends at noon; the store goes on.
     seam.clock.set(at("2026-11-18T11:59:00Z"));
     seam.track(25..30);
     count_in(&mut redis, 25..30);
-    import(&seam, &redis, &RedisImport::new().until(at("2026-11-18T12:00:00Z"))).unwrap();
+    let early = import(&seam, &redis, &RedisImport::new().until(at("2026-11-18T12:00:00Z"))).unwrap_err();
+    assert!(early.to_string().contains("a full hour that has come"), "{early}");
+    import(&seam, &redis, &RedisImport::new().until_now()).unwrap();
     assert_eq!(seam.week(), [30; 4]);
     seam.clock.set(at("2026-11-18T12:00:00Z"));
     seam.track(30..35);

@@ -54,7 +54,7 @@ pub(super) fn run(args: &RedisExportArgs, context: &Context, output: &mut Output
 fn tell(exported: &RedisExported, output: &mut Output<'_>) {
     let unchanged = match exported.unchanged {
         0 => String::new(),
-        unchanged => format!(", {} as they should be", text::count(unchanged)),
+        unchanged => format!(", {} as they were brought before", text::count(unchanged)),
     };
     output.line(format_args!("{} written{unchanged}", text::plural(exported.written, "key", "keys")));
     if exported.small_uniques > 0 {

@@ -30,7 +30,7 @@ pub(super) fn run(args: &RedisImportArgs, context: &Context, output: &mut Output
     let store = open_store(context, output)?;
     let import = match args.until {
         None => import,
-        Some(Until::Now) => import.until_now(&store),
+        Some(Until::Now) => import.until_now(),
         Some(Until::At(instant)) => import.until(instant),
     };
     let imported = during("reading keys", output.form(), || match dump {
