@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::definition::rule::{Rule, RuleKind};
 use crate::error::{Error, ErrorKind};
-use crate::redis::link::Reply;
+use crate::redis::link::{Node, Reply};
 use crate::redis::names::{ANY_SLOT, OLDER, Places, SLOTS, is_named};
 use crate::redis::patience::Patient;
 use crate::redis::value::{Raw, limit, type_of};
@@ -74,12 +74,17 @@ pub(super) fn find(
     told: &mut dyn FnMut(usize),
 ) -> Result<Found, Error> {
     let mut found = Found::default();
-    // On one node a scan passes all keys, whatever it looks for: one for all prefixes is enough.
-    let patterns: &[&str] =
-        if server.call(|link| Ok(link.is_cluster()))? { &SLOTS } else { &[ANY_SLOT, OLDER] };
-    for pattern in patterns {
+    // On one node a scan passes all keys, whatever it looks for: one for all prefixes is enough. In a cluster older names are everywhere.
+    let mut scans: Vec<(&str, Option<Node>)> = Vec::new();
+    if server.call(|link| Ok(link.is_cluster()))? {
+        scans.extend(SLOTS.map(|slot| (slot, None)));
+        scans.extend(server.call(|link| link.masters())?.into_iter().map(|node| (OLDER, Some(node))));
+    } else {
+        scans.extend([ANY_SLOT, OLDER].map(|pattern| (pattern, None)));
+    }
+    for (pattern, node) in scans {
         let mut tries = 0;
-        while !scan(server, pattern, pause, &mut |key| found.take(key, places, rules))? {
+        while !scan(server, pattern, node.as_ref(), pause, &mut |key| found.take(key, places, rules))? {
             tries += 1;
             if tries == MAX_SCANS {
                 return Err(Error::new(
@@ -108,6 +113,7 @@ pub(super) fn find(
 fn scan(
     server: &mut Patient,
     pattern: &str,
+    node: Option<&Node>,
     pause: Duration,
     take: &mut dyn FnMut(Vec<u8>) -> Result<(), Error>,
 ) -> Result<bool, Error> {
@@ -115,7 +121,7 @@ fn scan(
     let connections = server.connections;
     let mut cursor = 0;
     loop {
-        let (next, keys) = server.call(|link| link.scan(cursor, pattern))?;
+        let (next, keys) = server.call(|link| link.scan(cursor, pattern, node))?;
         if server.connections != connections {
             return Ok(false);
         }

@@ -65,6 +65,13 @@ pub(super) enum Reply {
     List(Vec<Reply>),
 }
 
+/// A node of a cluster, by its address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Node {
+    host: String,
+    port: u16,
+}
+
 /// A command: its words.
 pub(super) type Words<'a> = Vec<&'a [u8]>;
 
@@ -177,13 +184,40 @@ impl Link {
         Ok(id)
     }
 
+    /// The nodes of a cluster that have slots.
+    pub(super) fn masters(&mut self) -> Result<Vec<Node>, Error> {
+        let nodes = self.call(&vec![b"CLUSTER", b"NODES"])?;
+        let Reply::Bytes(nodes) = nodes else {
+            return Err(self.strange("does not say who is in its cluster"));
+        };
+        let nodes = String::from_utf8_lossy(&nodes).into_owned();
+        // An id, an address with the ports of clients and of the cluster, flags.
+        let masters = nodes.lines().map(|line| line.split(' ').collect::<Vec<_>>()).filter_map(|words| {
+            let (address, flags) = (*words.get(1)?, *words.get(2)?);
+            let is_master = flags.split(',').any(|flag| flag == "master") && !flags.contains("fail");
+            let (host, port) = address.split('@').next()?.rsplit_once(':')?;
+            let port = port.parse().ok()?;
+            is_master.then(|| Node { host: host.to_owned(), port })
+        });
+        Ok(masters.collect())
+    }
+
     /// A step of a scan over the keys that begin with `prefix`: the next cursor, and keys. In a cluster it is that of the node which has
     /// the prefix's slot.
-    pub(super) fn scan(&mut self, cursor: u64, prefix: &str) -> Result<(u64, Vec<Vec<u8>>), Error> {
+    pub(super) fn scan(
+        &mut self,
+        cursor: u64,
+        prefix: &str,
+        at: Option<&Node>,
+    ) -> Result<(u64, Vec<Vec<u8>>), Error> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(format!("{prefix}*")).arg("COUNT").arg(SCAN_COUNT);
         let answer = match &mut self.line {
             Line::Node(node) => node.req_command(&scan),
+            Line::Cluster(cluster) if let Some(Node { host, port }) = at => {
+                let route = SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port };
+                cluster.route_command(&scan, RoutingInfo::SingleNode(route))
+            }
             Line::Cluster(cluster) => {
                 // All keys of a prefix are in one slot, since it is a hash tag.
                 let mut ask = redis::cmd("CLUSTER");

@@ -228,5 +228,14 @@ fn every_metric_of_a_filled_redis_equals_gitlabs_reading() {
 #[test]
 fn every_metric_of_a_filled_cluster_equals_gitlabs_reading() {
     let Some(mut cluster) = Cluster::start() else { return };
+    // Names without a slot of their own, and of nobody: each on some node.
+    let older: Vec<String> = (0..9).map(|number| format!("USAGE_OLD_{number}")).collect();
+    older.iter().for_each(|key| cluster.send(&["SET", key, "5"]));
+    let store = Store::builder_in_memory().definitions(definitions()).for_imports().open().unwrap();
+    let url = Server::url(&cluster);
+    assert_eq!(RedisImport::new().from_server(&store, &url, &mut |_| {}).unwrap().unknown, older);
+    for key in &older {
+        cluster.send(&["DEL", key]);
+    }
     every_metric_equals_gitlabs_reading(&mut cluster);
 }
