@@ -56,7 +56,7 @@ fn import_typical(log: &Path, lines: u64, written: [u64; LABELS.len()]) -> f64 {
         .and_then(|all| all.metric(metric("users", Rule::unique("page_viewed", "user"))))
         .and_then(|all| all.metric(metric("labels", Rule::per_value("page_viewed", "label"))))
         .unwrap();
-    let (store, rate) = import(log, definitions, lines);
+    let (store, rate, _folder) = import(log, definitions, lines);
     let Value::PerValue(labels) = store.value(&Query::per_value("page_viewed", "label")).unwrap().value
     else {
         unreachable!("labels are counted per value")
@@ -74,7 +74,7 @@ fn import_redis(log: &Path, once: &str, repeats: u64) -> f64 {
         .and_then(|all| all.metric(metric("authors", Rule::unique("commit_authored", "user"))))
         .and_then(|all| all.metric(metric("lines", Rule::sum("file_touched"))))
         .unwrap();
-    let (store, rate) = import(log, definitions, once.lines().count() as u64 * repeats);
+    let (store, rate, _folder) = import(log, definitions, once.lines().count() as u64 * repeats);
     let written: f64 = once
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
@@ -86,8 +86,8 @@ fn import_redis(log: &Path, once: &str, repeats: u64) -> f64 {
     rate
 }
 
-/// Imports a log into a new store; lines a second until all are durable.
-fn import(log: &Path, definitions: Definitions, lines: u64) -> (Store, f64) {
+/// Imports a log into a new store, whose folder must outlive its answers; lines a second until all are durable.
+fn import(log: &Path, definitions: Definitions, lines: u64) -> (Store, f64, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::builder(folder.path().join("usage.db"))
         .definitions(definitions)
@@ -99,7 +99,7 @@ fn import(log: &Path, definitions: Definitions, lines: u64) -> (Store, f64) {
     let report = report.unwrap();
     assert_eq!((report.lines, report.accepted), (lines, lines));
     assert_eq!(store.reader().ledger().unwrap().stored, lines);
-    (store, lines as f64 / took * 1e9)
+    (store, lines as f64 / took * 1e9, folder)
 }
 
 fn metric(key_path: &str, rule: Rule) -> MetricDefinition {
