@@ -30,7 +30,8 @@ pub(super) use ping::{
 pub(super) use ping::{PingSendArgs, UploadArgs};
 #[cfg(feature = "redis")]
 pub(super) use redis::{
-    NamesArgs, RedisCommand, RedisExportArgs, RedisImportArgs, RedisMirrorArgs, RedisVerifyArgs, Until,
+    NamesArgs, RedisCommand, RedisExportArgs, RedisImportArgs, RedisMirrorArgs, RedisVerifyArgs, ServerArgs,
+    Until,
 };
 pub(super) use retention::{Limit, RetentionArgs};
 pub(super) use values::Earlier;

@@ -26,7 +26,6 @@ pub(in crate::cli) enum RedisCommand {
 
 /// Which server, or one node of which cluster.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 pub(in crate::cli) struct ServerArgs {
     /// The Redis, or a node of a cluster: redis://host:port/database or unix:///path
     #[arg(long, value_name = "URL")]
@@ -58,12 +57,8 @@ fn parse_until(text: &str) -> Result<Until, String> {
 #[derive(Debug, Args)]
 #[group(id = "from", required = true, multiple = false, args = ["url", "url_env", "rdb"])]
 pub(in crate::cli) struct RedisImportArgs {
-    /// The Redis, or a node of a cluster: redis://host:port/database or unix:///path
-    #[arg(long, value_name = "URL")]
-    pub(in crate::cli) url: Option<String>,
-    /// The same from this variable of the environment, for URLs with a password
-    #[arg(long, value_name = "VARIABLE")]
-    pub(in crate::cli) url_env: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) server: ServerArgs,
     /// A dump, as SAVE and BGSAVE write it, instead of a server
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) rdb: Option<PathBuf>,
@@ -84,12 +79,8 @@ pub(in crate::cli) struct RedisImportArgs {
 #[derive(Debug, Args)]
 #[group(id = "to", required = true, multiple = false, args = ["url", "url_env", "resp"])]
 pub(in crate::cli) struct RedisExportArgs {
-    /// The Redis, or a node of a cluster: redis://host:port/database or unix:///path
-    #[arg(long, value_name = "URL")]
-    pub(in crate::cli) url: Option<String>,
-    /// The same from this variable of the environment, for URLs with a password
-    #[arg(long, value_name = "VARIABLE")]
-    pub(in crate::cli) url_env: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) server: ServerArgs,
     /// A new file of commands instead of a server, for `redis-cli --pipe` and an empty database
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) resp: Option<PathBuf>,
@@ -101,6 +92,7 @@ pub(in crate::cli) struct RedisExportArgs {
 }
 
 #[derive(Debug, Args)]
+#[group(id = "of", required = true, multiple = false, args = ["url", "url_env"])]
 pub(in crate::cli) struct RedisVerifyArgs {
     #[command(flatten)]
     pub(in crate::cli) server: ServerArgs,
@@ -109,6 +101,7 @@ pub(in crate::cli) struct RedisVerifyArgs {
 }
 
 #[derive(Debug, Args)]
+#[group(id = "of", required = true, multiple = false, args = ["url", "url_env"])]
 pub(in crate::cli) struct RedisMirrorArgs {
     #[command(flatten)]
     pub(in crate::cli) server: ServerArgs,

@@ -35,7 +35,7 @@ pub(super) fn run(args: &RedisExportArgs, context: &Context, output: &mut Output
     let exported = match &args.resp {
         Some(file) => export.to_file(&reader, file)?,
         None => {
-            let url = super::url(args.url.as_ref(), args.url_env.as_ref())?;
+            let url = super::url(&args.server)?;
             during("writing keys", output.form(), || export.to_server(&reader, &url))?
         }
     };

@@ -25,8 +25,7 @@ struct Document<'a> {
 pub(super) fn run(args: &RedisImportArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     let import = RedisImport::new().names(super::names(&args.names)?).keys_per_second(args.keys_per_second);
     let dump = args.rdb.as_deref();
-    let url =
-        if dump.is_none() { super::url(args.url.as_ref(), args.url_env.as_ref())? } else { String::new() };
+    let url = if dump.is_none() { super::url(&args.server)? } else { String::new() };
     let store = open_store(context, output)?;
     let import = match args.until {
         None => import,

@@ -17,7 +17,7 @@ pub(super) fn run(args: &RedisMirrorArgs, context: &Context, output: &mut Output
     if args.overwrite {
         mirror = mirror.overwrite();
     }
-    let url = super::url(args.server.url.as_ref(), args.server.url_env.as_ref())?;
+    let url = super::url(&args.server)?;
     let reader = context.reader()?;
     let interrupt = Interrupt::listen().map_err(|error| Failure::io(format!("no signals: {error}")))?;
     let (mut is_away, mut unsaid, mut said_at) = (false, 0, None::<Instant>);

@@ -6,7 +6,7 @@ mod mirror;
 mod verify;
 
 use super::Context;
-use super::args::{NamesArgs, RedisCommand};
+use super::args::{NamesArgs, RedisCommand, ServerArgs};
 use super::output::{Failure, Output};
 use crate::RedisNames;
 
@@ -27,8 +27,8 @@ fn names(args: &NamesArgs) -> Result<RedisNames, Failure> {
 }
 
 /// The URL, from the command line or the variable that it names.
-fn url(given: Option<&String>, variable: Option<&String>) -> Result<String, Failure> {
-    match (given, variable) {
+fn url(args: &ServerArgs) -> Result<String, Failure> {
+    match (&args.url, &args.url_env) {
         (Some(url), _) => Ok(url.clone()),
         (None, Some(variable)) => std::env::var(variable).map_err(|_| {
             Failure::usage(format!("the environment variable {variable} is not set; it must have the URL"))

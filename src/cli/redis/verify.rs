@@ -27,7 +27,7 @@ struct Difference<'a> {
 
 pub(super) fn run(args: &RedisVerifyArgs, context: &Context, output: &mut Output<'_>) -> Result<(), Failure> {
     let verify = RedisVerify::new().names(super::names(&args.names)?);
-    let url = super::url(args.server.url.as_ref(), args.server.url_env.as_ref())?;
+    let url = super::url(&args.server)?;
     let reader = context.reader()?;
     let verified = during("comparing keys", output.form(), || verify.server(&reader, &url))?;
     match output.form() {
