@@ -133,8 +133,9 @@ impl RedisMirror {
         if !self.overwrite {
             bringer.refuse_foreign(&held.held)?;
         }
-        self.tell(self.bring(&mut bringer, reader, Look::AtKeys, self.overwrite)?, told);
+        // Before it is brought: a flush between the two would else wait for the next one.
         let mut seen = self.state(reader).ok();
+        self.tell(self.bring(&mut bringer, reader, Look::AtKeys, self.overwrite)?, told);
         let (mut wait, mut looked) = (self.every, Instant::now());
         loop {
             let is_last = pause(wait, stop);
