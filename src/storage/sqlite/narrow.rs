@@ -128,17 +128,7 @@ fn take_over(copy: &Connection, from: &Connection, theirs: &KeptWeek, is_there: 
         return put(copy, &ping);
     }
     if is_there && theirs.delivery.outcome != DeliveryOutcome::Forgotten {
-        let delivery = &theirs.delivery;
-        let row = params![
-            week.index(),
-            delivery.outcome.as_str(),
-            delivery.attempts,
-            delivery.tried_at.map(Timestamp::unix_seconds),
-            delivery.next_at.map(Timestamp::unix_seconds),
-            delivery.status,
-            delivery.response
-        ];
-        copy.execute(pings::DELIVER, row).during(NARROWING)?;
+        pings::deliver(copy, week, &theirs.delivery).during(NARROWING)?;
         return copy
             .execute(PUT_AGREEMENT, params![week.index(), theirs.agreement.0])
             .map(drop)

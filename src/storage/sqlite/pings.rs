@@ -46,7 +46,7 @@ const FORGET: &str = "DELETE FROM pings
        AND NOT (outcome IN ('kept', 'waiting')
            AND EXISTS (SELECT 1 FROM consent WHERE sending AND consent.agreement = pings.agreement)
            AND week IN (SELECT week FROM pings ORDER BY week DESC LIMIT max(?1, ?3)))";
-pub(super) const DELIVER: &str =
+const DELIVER: &str =
     "UPDATE pings SET outcome = ?2, attempts = ?3, tried = ?4, next = ?5, status = ?6, response = ?7
      WHERE week = ?1 AND outcome NOT IN ('sent', 'forgotten')";
 const CARRY: &str = "UPDATE pings SET outcome = 'carried', tried = ?2, next = NULL
@@ -60,6 +60,26 @@ const CHOOSE: &str =
 
 pub(super) const AGREE: &str = "UPDATE consent SET agreement = ?1";
 const SELECT_AGREEMENT: &str = "SELECT agreement FROM consent";
+
+/// Notes what became of sending the ping of a week; says how many rows have it.
+pub(super) fn deliver(
+    connection: &Connection,
+    week: IsoWeek,
+    delivery: &Delivery,
+) -> rusqlite::Result<usize> {
+    connection.execute(
+        DELIVER,
+        params![
+            week.index(),
+            delivery.outcome.as_str(),
+            delivery.attempts,
+            delivery.tried_at.map(Timestamp::unix_seconds),
+            delivery.next_at.map(Timestamp::unix_seconds),
+            delivery.status,
+            delivery.response
+        ],
+    )
+}
 
 /// Applies a step; `false` when somebody else was first.
 pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timestamp) -> Result<bool, Error> {
@@ -90,18 +110,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, step: &PingStep, now: Timesta
             transaction.execute(FORGET, params![weeks_kept, this_week, DEFAULT_WEEKS_KEPT]).during(DOING)?;
             kept
         }
-        PingStep::Deliver { week, delivery } => transaction.execute(
-            DELIVER,
-            params![
-                week.index(),
-                delivery.outcome.as_str(),
-                delivery.attempts,
-                delivery.tried_at.map(Timestamp::unix_seconds),
-                delivery.next_at.map(Timestamp::unix_seconds),
-                delivery.status,
-                delivery.response
-            ],
-        ),
+        PingStep::Deliver { week, delivery } => deliver(transaction, *week, delivery),
         PingStep::Carry { week } => transaction.execute(CARRY, params![week.index(), now.unix_seconds()]),
         PingStep::Forget { week } => {
             let empty = PingDigest::of(b"");
