@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use crate::definition::rule::RuleKind;
 use crate::error::{Error, ErrorKind};
@@ -10,11 +10,12 @@ use crate::sketch::Sketch;
 use crate::storage::arrival::{Amount, Arrival, Arrivals, Arrived, ArrivedCell, Frame};
 use crate::storage::batch::SeriesId;
 use crate::storage::sqlite::failure::{During, damaged};
+use crate::storage::sqlite::reader::Moment;
 use crate::storage::sqlite::schema::kind_of;
 use crate::storage::sqlite::writer::stored_count;
 use crate::storage::sqlite::{migrate, retention, spans};
 use crate::storage::sum::Sum;
-use crate::storage::{OVERFLOW_VALUE, ShowArrived};
+use crate::storage::{OVERFLOW_VALUE, ShowArrived, Snapshot};
 use crate::time::bucket::{Bucket, Day, Granularity, Hour, SECONDS_PER_HOUR};
 use crate::time::range::TimeRange;
 use crate::time::timestamp::Timestamp;
@@ -33,8 +34,6 @@ const PUT_SKETCH: &str = "INSERT INTO arrived (series, bucket, value, blob) VALU
      ON CONFLICT (series, bucket, value) DO UPDATE SET blob = excluded.blob";
 const SELECT_SKETCH: &str = "SELECT blob FROM arrived WHERE series = ?1 AND bucket = ?2 AND value = ''";
 const SELECT_KEY: &str = "SELECT key FROM series WHERE id = ?1";
-const SELECT_COUNT: &str = "SELECT count FROM counts WHERE bucket = ?1 AND series = ?2";
-const SELECT_SUM: &str = "SELECT sum, carry, saturated FROM sums WHERE bucket = ?1 AND series = ?2";
 const SELECT_VALUE: &str = "SELECT cell.count FROM per_value AS cell JOIN value_names AS name
      ON name.series = cell.series AND name.value = cell.value
      WHERE cell.bucket = ?1 AND cell.series = ?2 AND name.text = ?3";
@@ -42,7 +41,6 @@ const SELECT_VALUES: &str = "SELECT 1 FROM per_value WHERE bucket = ?1 AND serie
 /// The series that counts the event of another: in keys every `-` of a name is escaped.
 const SELECT_TOTAL: &str = "SELECT total.id FROM series JOIN series AS total
      ON total.key = substr(series.key, 1, instr(series.key, '-') - 1) AND total.kind = 1 WHERE series.id = ?1";
-const LAST_DAY: &str = "SELECT max(bucket) FROM counts WHERE bucket >= ?1 AND bucket < ?2";
 const SELECT: &str = "SELECT bucket, kind, value, count, sum, blob
      FROM arrived JOIN series ON series.id = arrived.series WHERE arrived.series = ?1 ORDER BY bucket, value";
 const SELECT_WEEKS: &str = "SELECT EXISTS (SELECT 1 FROM arrived),
@@ -57,7 +55,11 @@ pub(super) fn put(transaction: &Transaction<'_>, arrival: &Arrival, now: Timesta
     });
     let recorded_until = until.min(now);
     let since = first_week.min().unwrap_or(recorded_until).min(recorded_until.plus_seconds(-1));
-    let own = Own { transaction, until, hours_from: retention::kept_from(transaction)?.0.start() };
+    let own = Own {
+        moment: Moment { connection: transaction },
+        until,
+        hours_from: retention::kept_from(transaction)?.0.start(),
+    };
     for cell in &arrival.cells {
         if let (Frame::Week(week), Some(until)) = (cell.frame, arrival.until)
             && week.start() >= until
@@ -87,7 +89,7 @@ fn put_cell(own: &Own<'_>, cell: &ArrivedCell, may_overlap: bool) -> Result<(), 
             let here = own.count(cell.series, cell.frame)?;
             refuse_overlap(here > 0)?;
             execute(
-                own.transaction,
+                own.moment.connection,
                 PUT_COUNT,
                 params![series, bucket, "", stored_count(count.saturating_sub(here))],
             )
@@ -96,23 +98,20 @@ fn put_cell(own: &Own<'_>, cell: &ArrivedCell, may_overlap: bool) -> Result<(), 
             let here = own.sum(cell.series, cell.frame)?;
             refuse_overlap(here != Sum::default())?;
             execute(
-                own.transaction,
+                own.moment.connection,
                 PUT_SUM,
                 params![series, bucket, (sum - here.value()).clamp(f64::MIN, f64::MAX)],
             )
         }
         Arrived::Unique(string) => {
             let mut united = Sketch::from_redis(string)?;
-            let stored: Option<Vec<u8>> = own
-                .transaction
-                .prepare_cached(SELECT_SKETCH)
-                .and_then(|mut select| select.query_row(params![series, bucket], |row| row.get(0)).optional())
-                .during(DOING)?;
+            let stored =
+                own.moment.one(SELECT_SKETCH, params![series, bucket], |row| row.get::<_, Vec<u8>>(0))?;
             // What cannot be read is made good by what arrives.
             if let Some(stored) = stored.and_then(|blob| Sketch::decode(&blob).ok()) {
                 united.unite(&stored);
             }
-            execute(own.transaction, PUT_SKETCH, params![series, bucket, united.encode()])
+            execute(own.moment.connection, PUT_SKETCH, params![series, bucket, united.encode()])
         }
         Arrived::PerValue(values) => {
             let own = own.by_days(cell)?;
@@ -120,15 +119,15 @@ fn put_cell(own: &Own<'_>, cell: &ArrivedCell, may_overlap: bool) -> Result<(), 
                 let here = own.value(cell.series, cell.frame, value)?;
                 refuse_overlap(here > 0)?;
                 let rest = stored_count(count.saturating_sub(here));
-                execute(own.transaction, PUT_COUNT, params![series, bucket, value, rest])?;
+                execute(own.moment.connection, PUT_COUNT, params![series, bucket, value, rest])?;
             }
             Ok(())
         }
     }
 }
 
-fn execute(transaction: &Transaction<'_>, sql: &str, parameters: impl rusqlite::Params) -> Result<(), Error> {
-    transaction.prepare_cached(sql).and_then(|mut put| put.execute(parameters)).during(DOING).map(drop)
+fn execute(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Result<(), Error> {
+    connection.prepare_cached(sql).and_then(|mut put| put.execute(parameters)).during(DOING).map(drop)
 }
 
 fn bucket_of(frame: Frame) -> Bucket {
@@ -140,7 +139,7 @@ fn bucket_of(frame: Frame) -> Bucket {
 
 /// What this store has counted itself until an instant.
 struct Own<'a> {
-    transaction: &'a Transaction<'a>,
+    moment: Moment<'a>,
     until: Timestamp,
     /// Since when the hours are kept.
     hours_from: Timestamp,
@@ -154,12 +153,14 @@ impl Own<'_> {
         if self.until == midnight {
             return Ok(Self { ..*self });
         }
-        let total = self.one(SELECT_TOTAL, params![cell.series.0], |row| row.get(0).map(SeriesId))?;
-        let has_values =
-            self.one(SELECT_VALUES, params![Bucket::day(day).number(), cell.series.0], |_| Ok(()))?.is_some();
+        let total = self.moment.one(SELECT_TOTAL, params![cell.series.0], |row| row.get(0).map(SeriesId))?;
+        let has_values = self
+            .moment
+            .one(SELECT_VALUES, params![Bucket::day(day).number(), cell.series.0], |_| Ok(()))?
+            .is_some();
         if let (Some(total), true) = (total, has_values) {
             for bucket in self.buckets(self.until..midnight)? {
-                if self.one(SELECT_COUNT, params![bucket.number(), total.0], |_| Ok(()))?.is_some() {
+                if self.moment.count(total, bucket)? > 0 {
                     return Err(self.refuse(cell, &format!("cannot be told apart: values are kept by the day, and events came here after {} on that day; import when the other store ends, or name a midnight", self.until)));
                 }
             }
@@ -169,9 +170,7 @@ impl Own<'_> {
 
     fn count(&self, series: SeriesId, frame: Frame) -> Result<u64, Error> {
         self.fold(frame, 0, u64::saturating_add, u64::saturating_sub, |bucket| {
-            let row =
-                self.one(SELECT_COUNT, params![bucket.number(), series.0], |row| row.get::<_, i64>(0))?;
-            u64::try_from(row.unwrap_or(0)).map_err(|_| damaged("a count below zero"))
+            self.moment.count(series, bucket)
         })
     }
 
@@ -180,8 +179,8 @@ impl Own<'_> {
             return Ok(0);
         }
         self.fold(frame, 0, u64::saturating_add, u64::saturating_sub, |bucket| {
-            let row = self
-                .one(SELECT_VALUE, params![bucket.number(), series.0, value], |row| row.get::<_, i64>(0))?;
+            let place = params![bucket.number(), series.0, value];
+            let row = self.moment.one(SELECT_VALUE, place, |row| row.get::<_, i64>(0))?;
             u64::try_from(row.unwrap_or(0)).map_err(|_| damaged("a value's count below zero"))
         })
     }
@@ -195,12 +194,7 @@ impl Own<'_> {
             sum.add(-other.value());
             sum
         };
-        self.fold(frame, Sum::default(), unite, take, |bucket| {
-            let row = self.one(SELECT_SUM, params![bucket.number(), series.0], |row| {
-                Ok(Sum::from_parts(row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
-            row.unwrap_or_else(|| Some(Sum::default())).ok_or_else(|| damaged("a sum"))
-        })
+        self.fold(frame, Sum::default(), unite, take, |bucket| self.moment.sum(series, bucket))
     }
 
     /// What the buckets of a frame until the instant have: those of a week, or all less those that came later.
@@ -221,7 +215,8 @@ impl Own<'_> {
             }
             Frame::AllTime => {
                 let all = read(Bucket::ALL_TIME)?;
-                let end = self.last_day()?.map_or(self.until, |day| day.next().start());
+                let last = self.moment.extent()?.days.map(|(_, last)| Day::from_index(last));
+                let end = last.map_or(self.until, |day| day.next().start());
                 self.buckets(self.until..end)?
                     .into_iter()
                     .try_fold(all, |all, bucket| Ok(take(all, read(bucket)?)))
@@ -248,29 +243,8 @@ impl Own<'_> {
         Ok(hours.into_iter().map(Bucket::hour).chain(of_days).collect())
     }
 
-    fn last_day(&self) -> Result<Option<Day>, Error> {
-        let (first, end) = (Granularity::Day.first().number(), Granularity::Day.end().number());
-        let last = self.one(LAST_DAY, params![first, end], |row| row.get::<_, Option<i64>>(0))?.flatten();
-        last.map(|bucket| {
-            u32::try_from(bucket - first).map(Day::from_index).map_err(|_| damaged("a day's bucket"))
-        })
-        .transpose()
-    }
-
-    fn one<T>(
-        &self,
-        sql: &str,
-        parameters: impl rusqlite::Params,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Option<T>, Error> {
-        self.transaction
-            .prepare_cached(sql)
-            .and_then(|mut select| select.query_row(parameters, read).optional())
-            .during(DOING)
-    }
-
     fn refuse(&self, cell: &ArrivedCell, why: &str) -> Error {
-        let key = self.one(SELECT_KEY, params![cell.series.0], |row| row.get::<_, String>(0));
+        let key = self.moment.one(SELECT_KEY, params![cell.series.0], |row| row.get::<_, String>(0));
         let key = key.ok().flatten().unwrap_or_else(|| format!("series {}", cell.series.0));
         let when = match cell.frame {
             Frame::AllTime => "all time".to_owned(),

@@ -97,6 +97,7 @@ fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
+#[derive(Clone, Copy)]
 pub(crate) struct Moment<'a> {
     pub(crate) connection: &'a Connection,
 }
@@ -134,7 +135,7 @@ const SELECT_SIZES: &str = "SELECT (SELECT count(*) FROM series), (SELECT count(
      (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size)";
 
 impl Moment<'_> {
-    fn one<T>(
+    pub(super) fn one<T>(
         &self,
         sql: &str,
         parameters: impl rusqlite::Params,
